@@ -1,0 +1,3 @@
+//! Drives bastiond from a terminal.
+
+fn main() {}

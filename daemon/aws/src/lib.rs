@@ -1,0 +1,1 @@
+//! The cloud that is AWS; the only user of its SDK.

@@ -1,0 +1,1 @@
+//! The little that bastiond asks of a cloud.

@@ -1,0 +1,1 @@
+//! Which bastions exist, who uses them, when they go away.

@@ -1,0 +1,1 @@
+//! A stable local port for every private AWS database.

@@ -1,0 +1,3 @@
+//! A stable local port for every private AWS database.
+
+fn main() {}

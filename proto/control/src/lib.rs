@@ -1,0 +1,1 @@
+//! What bastionctl and bastiond say to each other.

@@ -1,0 +1,1 @@
+//! Enough PostgreSQL and MySQL to know a real visitor.

@@ -1,0 +1,1 @@
+//! Cold start, first byte, idle cost: measured side by side.

@@ -1,0 +1,3 @@
+//! The developer's commands: demo, test, bench, check-macos.
+
+fn main() {}
