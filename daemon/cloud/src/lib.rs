@@ -1,1 +1,187 @@
-//! The little that bastiond asks of a cloud.
+//! The little that bastiond asks of a cloud: a few calls, each with its promise.
+//!
+//! [`Cloud`] is one site: an account, a region, a cluster, and credentials that reach them. Whoever implements it
+//! answers within its own deadlines and never blocks for ever; whoever calls it may drop the future at any time.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+mod error;
+mod secret;
+mod session;
+mod site;
+mod task;
+
+pub use error::{CloudError, Kind};
+pub use secret::Secret;
+pub use session::{Keys, SessionGrant, SessionId};
+pub use site::{Runs, Select, Site};
+pub use task::{Bastion, Seen, Stage, TaskId, TaskSpec};
+
+/// One site of one cloud, with credentials to use it.
+#[async_trait]
+pub trait Cloud: Debug + Send + Sync {
+    /// Whose credentials these are. Free of side effects; may be repeated.
+    async fn identity(&self) -> Result<Identity, CloudError>;
+
+    /// Subnets and security groups, by whatever the site calls them. Reads only.
+    ///
+    /// Nothing found, or more than one VPC found, is [`Kind::NotFound`] or [`Kind::Ambiguous`]: never a guess.
+    async fn find_place(&self) -> Result<Place, CloudError>;
+
+    /// Where a database listens. Reads only.
+    async fn find_database(&self, database: &DatabaseRef) -> Result<Database, CloudError>;
+
+    /// Starts one task and returns its name. Idempotent by [`TaskSpec::token`]: the same spec with the same token
+    /// gives the same task however often it is asked for.
+    async fn run_task(&self, spec: &TaskSpec) -> Result<TaskId, CloudError>;
+
+    /// The running task of the site's service that a bastion may be made of. Reads only; starts nothing.
+    async fn service_task(&self) -> Result<TaskId, CloudError>;
+
+    /// Waits until a task runs and its SSM agent is started, telling each stage as it is reached. Reads only.
+    ///
+    /// The agent may still not be connected: [`Cloud::start_session`] waits for that.
+    async fn agent_ready(
+        &self,
+        task: &TaskId,
+        progress: Progress<'_>,
+        patience: Duration,
+    ) -> Result<Bastion, CloudError>;
+
+    /// What has become of these tasks. Reads only; a task that the cloud does not know is [`Seen::Missing`], which
+    /// proves little shortly after its start.
+    async fn see_tasks(&self, tasks: &[TaskId]) -> Result<Vec<Seen>, CloudError>;
+
+    /// Tasks, running or on their way, that carry this mark (ECS: startedBy). Reads only; lags behind the truth.
+    async fn list_tasks(&self, started_by: &str) -> Result<Vec<TaskId>, CloudError>;
+
+    /// Asks for a task's end. Idempotent: stopping a stopped or an unknown task is done.
+    async fn stop_task(&self, task: &TaskId, reason: &str) -> Result<(), CloudError>;
+
+    /// Opens a session through a bastion to a remote host and port. Not idempotent: each call is a session of its own.
+    ///
+    /// An agent that is not connected yet is asked again, with growing pauses, for as long as `patience` allows; then
+    /// the error is [`Kind::NotConnected`].
+    async fn start_session(
+        &self,
+        bastion: &Bastion,
+        remote: &Remote,
+        patience: Duration,
+    ) -> Result<SessionGrant, CloudError>;
+
+    /// A new token for a session that lives, with freshly resolved credentials. May be repeated.
+    async fn resume_session(&self, session: &SessionId) -> Result<SessionGrant, CloudError>;
+
+    /// Ends a session. Idempotent.
+    async fn end_session(&self, session: &SessionId) -> Result<(), CloudError>;
+
+    /// What a secret holds: user and password. Reads only.
+    async fn secret(&self, name: &SecretRef) -> Result<Login, CloudError>;
+}
+
+/// Told each stage of a start once, in order.
+pub type Progress<'a> = &'a (dyn Fn(Stage) + Send + Sync);
+
+/// Whose credentials a site uses.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// The account's number.
+    pub account: String,
+    /// The user's or role's ARN.
+    pub arn: String,
+}
+
+/// Where a site's tasks run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Place {
+    /// Subnet ids, all of one VPC.
+    pub subnets: Vec<String>,
+    /// Security group ids, all of that VPC.
+    pub security_groups: Vec<String>,
+    /// That VPC, where it had to be looked up.
+    pub vpc: Option<String>,
+}
+
+/// How a target names its database.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum DatabaseRef {
+    /// An RDS instance's identifier.
+    Rds(String),
+    /// An Aurora cluster's identifier and which of its endpoints.
+    Aurora(String, AuroraEndpoint),
+    /// An RDS Proxy's name.
+    Proxy(String),
+    /// A plain host and port, taken as given.
+    Host(String, u16),
+}
+
+/// Which endpoint of an Aurora cluster.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+pub enum AuroraEndpoint {
+    /// The one that follows the writer.
+    #[default]
+    Writer,
+    /// The one that spreads over the readers.
+    Reader,
+    /// A custom endpoint's identifier.
+    Custom(String),
+}
+
+/// A database as it was found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Database {
+    /// Where it listens.
+    pub remote: Remote,
+    /// What it calls its engine (`postgres`, `aurora-mysql`, …), where the cloud tells.
+    pub engine: Option<String>,
+    /// Its master secret, where the cloud manages one.
+    pub managed_secret: Option<String>,
+}
+
+/// A host and port as a bastion sees them.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Remote {
+    /// A name or an address.
+    pub host: String,
+    /// A TCP port.
+    pub port: u16,
+}
+
+impl Remote {
+    /// Whether the host is an address and not a name.
+    pub fn is_address(&self) -> bool {
+        self.host.parse::<IpAddr>().is_ok()
+    }
+}
+
+impl std::fmt::Display for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Which secret a target's password is in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SecretRef {
+    /// A secret's name or ARN.
+    Named(String),
+    /// The secret that RDS manages for this database.
+    Managed(DatabaseRef),
+}
+
+/// A user and a password, as a secret holds them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Login {
+    /// The user, where the secret names one.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Secret,
+}
