@@ -1,0 +1,1 @@
+//! Asks the daemon over its Unix socket.

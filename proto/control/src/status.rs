@@ -1,0 +1,171 @@
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Engine, Problem};
+
+/// The daemon and all its targets at one moment.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Status {
+    /// The version of this shape.
+    pub schema_version: u32,
+    /// The daemon's version.
+    pub version: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// When the daemon started.
+    pub started_at: Timestamp,
+    /// The config that it read; none where there was no file.
+    #[serde(default)]
+    pub config: Option<String>,
+    /// The targets, in the order of the config.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// One target at one moment.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct TargetStatus {
+    /// Its name: `prod-db`.
+    pub name: String,
+    /// The site whose bastions lead to it.
+    pub site: String,
+    /// What it speaks.
+    #[serde(default)]
+    pub engine: Engine,
+    /// Where it is found: `127.0.0.1:15432`, `[::1]:15432`, `unix:/…`.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// The local port, where it has one.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// The name of the database inside the server.
+    #[serde(default)]
+    pub database: Option<String>,
+    /// Whom to connect as.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// How it is.
+    pub state: State,
+    /// For how long it has been so.
+    #[serde(default)]
+    pub state_seconds: u64,
+    /// How far its start has come, while it starts.
+    #[serde(default)]
+    pub stage: Option<Stage>,
+    /// How long the start has taken so far, while it starts.
+    #[serde(default)]
+    pub elapsed_seconds: Option<f64>,
+    /// How long starts take, learned from earlier ones.
+    #[serde(default)]
+    pub estimate_seconds: Option<f64>,
+    /// The task that is its bastion, by its full name.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// When that task was asked for.
+    #[serde(default)]
+    pub bastion_started_at: Option<Timestamp>,
+    /// Who is connected, or waits for it to be ready.
+    #[serde(default)]
+    pub visits: Vec<VisitStatus>,
+    /// How many holds keep the bastion without a visit.
+    #[serde(default)]
+    pub holds: u32,
+    /// When the bastion will be stopped because nobody uses it, counted from now.
+    #[serde(default)]
+    pub idle_stop_seconds: Option<u64>,
+    /// What is wrong with it, and with nothing else.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
+}
+
+/// How a target is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// No bastion; the next visit starts one.
+    Cold,
+    /// A bastion is being started.
+    Starting,
+    /// Visits go through.
+    Ready,
+    /// The bastion is being stopped.
+    Stopping,
+    /// It cannot be used until something changes.
+    Problem,
+    /// A state that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
+}
+
+impl State {
+    /// The word for it, as it stands in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Stopping => "stopping",
+            Self::Problem => "problem",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How far a start has come, in this order.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Subnets, security groups and the database are looked up.
+    Discovering,
+    /// A task is asked for.
+    Requesting,
+    /// The task gets its network interface.
+    Provisioning,
+    /// The image is pulled and the container started.
+    Pulling,
+    /// The container runs; its SSM agent is being started.
+    StartingAgent,
+    /// The agent is started; the tunnel is being opened.
+    Connecting,
+    /// A stage that a newer daemon knows and this program does not.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Stage {
+    /// What happens in it, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Discovering => "looking things up",
+            Self::Requesting => "asking for a task",
+            Self::Provisioning => "attaching the network",
+            Self::Pulling => "pulling image",
+            Self::StartingAgent => "starting the agent",
+            Self::Connecting => "connecting",
+            Self::Unknown => "working",
+        }
+    }
+}
+
+/// One accepted local connection.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct VisitStatus {
+    /// Its number, unique while the daemon runs.
+    pub id: u64,
+    /// The program at the other end, where the system tells.
+    #[serde(default)]
+    pub program: Option<String>,
+    /// That program's process, where the system tells.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// When it came.
+    pub since: Timestamp,
+    /// Whether it still waits for the bastion.
+    #[serde(default)]
+    pub waiting: bool,
+    /// Bytes from the visitor to the database.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Bytes from the database to the visitor.
+    #[serde(default)]
+    pub bytes_out: u64,
+}
