@@ -11,7 +11,6 @@ pub struct Pool {
     bastions: BTreeMap<String, Bastion>,
     /// Leases that were wanted and have not ended, with their targets.
     leases: BTreeMap<LeaseId, String>,
-    last_lease: u64,
 }
 
 impl Pool {
@@ -25,14 +24,12 @@ impl Pool {
         self.bastions.entry(target.to_owned()).or_insert_with(|| Bastion::new(limits));
     }
 
-    /// Notes that somebody wants to go to `target`, under a number of its own; `None` where there is no such target.
-    pub fn lease(&mut self, target: &str, now: Instant) -> Option<LeaseId> {
-        let bastion = self.bastions.get_mut(target)?;
-        self.last_lease += 1;
-        let lease = LeaseId(self.last_lease);
+    /// Notes that somebody wants to go to `target`; false where there is no such target.
+    pub fn lease(&mut self, target: &str, lease: LeaseId, now: Instant) -> bool {
+        let Some(bastion) = self.bastions.get_mut(target) else { return false };
         self.leases.insert(lease, target.to_owned());
         bastion.handle(Input::LeaseWanted(lease), now);
-        Some(lease)
+        true
     }
 
     /// Notes that a lease is no longer wanted; a second end of the same lease means nothing.

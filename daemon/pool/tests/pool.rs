@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bastion_cloud::TaskId;
-use bastion_pool::{Input, Limits, Output, Phase, Pool, Timer, Why};
+use bastion_pool::{Input, LeaseId, Limits, Output, Phase, Pool, Timer, Why};
 
 const LIMITS: Limits = Limits {
     start: Duration::from_secs(120),
@@ -15,14 +15,19 @@ const LIMITS: Limits = Limits {
 #[test]
 fn fifty_leases_start_one_task_and_all_get_it() {
     let (mut pool, now) = pool(&["a"]);
-    let leases: Vec<_> = (0..50).map(|_| pool.lease("a", now)).collect();
+    let leases: Vec<_> = (0..50).map(LeaseId).collect();
+    for lease in &leases {
+        assert!(pool.lease("a", *lease, now));
+    }
     assert_eq!(drain(&mut pool), [("a".to_owned(), Output::StartTask)]);
     pool.handle("a", Input::TaskReady(TaskId::new("t")), now);
     let granted: Vec<_> = drain(&mut pool)
         .into_iter()
         .map(|(_, output)| match output {
-            Output::Grant(lease, _) => Some(lease),
-            Output::StartTask | Output::StopTask(_) | Output::Revoke(..) => None,
+            Output::Grant(lease, _) => lease,
+            other @ (Output::StartTask | Output::StopTask(_) | Output::Revoke(..)) => {
+                panic!("not a grant: {other:?}")
+            }
         })
         .collect();
     assert_eq!(granted, leases);
@@ -32,8 +37,8 @@ fn fifty_leases_start_one_task_and_all_get_it() {
 #[test]
 fn each_target_has_a_bastion_of_its_own() {
     let (mut pool, now) = pool(&["a", "b"]);
-    pool.lease("a", now);
-    pool.lease("b", now);
+    pool.lease("a", LeaseId(1), now);
+    pool.lease("b", LeaseId(2), now);
     let starts = [("a".to_owned(), Output::StartTask), ("b".to_owned(), Output::StartTask)];
     assert_eq!(drain(&mut pool), starts);
     pool.handle("a", Input::StartFailed, now);
@@ -44,17 +49,17 @@ fn each_target_has_a_bastion_of_its_own() {
 #[test]
 fn nobody_gets_a_lease_on_a_target_that_is_not_there() {
     let (mut pool, now) = pool(&["a"]);
-    assert_eq!(pool.lease("nowhere", now), None);
+    assert!(!pool.lease("nowhere", LeaseId(1), now));
     assert!(drain(&mut pool).is_empty());
 }
 
 #[test]
 fn the_earliest_timer_is_the_pools() {
     let (mut pool, now) = pool(&["a", "b"]);
-    let a = pool.lease("a", now).unwrap();
+    pool.lease("a", LeaseId(1), now);
     pool.handle("a", Input::TaskReady(TaskId::new("t")), now);
-    pool.end(a, now);
-    pool.lease("b", now);
+    pool.end(LeaseId(1), now);
+    pool.lease("b", LeaseId(2), now);
     assert_eq!(pool.timeout(), Some((now + LIMITS.start, Timer::Start)));
     pool.handle("b", Input::TaskReady(TaskId::new("u")), now);
     assert_eq!(pool.timeout(), Some((now + LIMITS.idle, Timer::Idle)));
@@ -63,7 +68,8 @@ fn the_earliest_timer_is_the_pools() {
 #[test]
 fn a_revoked_lease_is_forgotten_and_its_late_end_means_nothing() {
     let (mut pool, now) = pool(&["a"]);
-    let lease = pool.lease("a", now).unwrap();
+    let lease = LeaseId(1);
+    pool.lease("a", lease, now);
     pool.handle("a", Input::StartFailed, now);
     let revoked = ("a".to_owned(), Output::Revoke(lease, Why::StartFailed));
     assert_eq!(drain(&mut pool), [("a".to_owned(), Output::StartTask), revoked]);
