@@ -1,0 +1,60 @@
+//! How a [`Channel`](crate::Channel) behaves where it has a choice.
+
+use std::time::Duration;
+
+/// What may be set. The defaults are right for the real service.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The version of Amazon's client that we claim to be: four numbers with dots.
+    pub client_version: String,
+    /// The most payload that one message with data carries.
+    pub payload_size: usize,
+    /// How many bytes of payload may be unacknowledged before no new data are sent.
+    pub window_bytes: usize,
+    /// How many messages may be unacknowledged before no new data are sent.
+    pub window_frames: usize,
+    /// How many messages with data are sent before the first of them is acknowledged.
+    pub first_frames: usize,
+    /// How many bytes a stream takes that have not been sent yet.
+    pub stream_send_bytes: usize,
+    /// How many bytes, of all streams together, may wait to be read before no message is taken.
+    pub receive_bytes: usize,
+    /// How many messages that came too early are kept.
+    pub early_frames: usize,
+    /// How many bytes of payload that came too early are kept.
+    pub early_bytes: usize,
+    /// How many acknowledgements may wait to be sent before no message is taken.
+    pub pending_acknowledgements: usize,
+    /// How many streams may be there at once.
+    pub streams: usize,
+    /// The least time that an acknowledgement is given.
+    pub rto_floor: Duration,
+    /// The most time that an acknowledgement is given.
+    pub rto_ceiling: Duration,
+    /// How long a pause that the service asked for may last.
+    pub pause_limit: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            client_version: CLIENT_VERSION.to_owned(),
+            payload_size: 1024, // as Amazon's plugin; the gateway's own limit is unknown
+            window_bytes: 1 << 20, // 1 MiB: 5 MB/s at 200 ms, a quarter of the agent's buffer
+            window_frames: 1024, // the same in messages of 1024 bytes
+            first_frames: 4,    // one screenful: the agent may not be listening yet
+            stream_send_bytes: 64 << 10, // one write of a busy local socket
+            receive_bytes: 16 << 20, // 20 s of what one agent can send
+            early_frames: 8192, // 10 s of what one agent can send behind one lost message
+            early_bytes: 16 << 20, // no more than what may wait to be read
+            pending_acknowledgements: 8192, // as many as messages may be early
+            streams: 1000,      // the agent's smux queues 1024 that it has not accepted
+            rto_floor: Duration::from_millis(200),
+            rto_ceiling: Duration::from_secs(5),
+            pause_limit: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The least that AWS's documents support, and the first that signs the upgrade.
+const CLIENT_VERSION: &str = "1.2.764.0";

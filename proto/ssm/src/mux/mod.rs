@@ -1,0 +1,3 @@
+//! smux: many streams on one channel.
+
+pub mod frame;
