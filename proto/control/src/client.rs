@@ -1,1 +1,202 @@
-//! Asks the daemon over its Unix socket.
+//! Asks the daemon: HTTP/1 over its Unix socket, one connection a call. Every wait ends, by answer or by deadline.
+//!
+//! ```text
+//!   Client ──dial──► the first place where somebody answers   (dial.rs; waits a moment for a daemon that is starting)
+//!      │
+//!      ├─ a call ───► Exchange ──► one JSON body, or the reason why not   (exchange.rs)
+//!      └─ a stream ─► Exchange ──► Lines<T>, one JSON object each         (lines.rs)
+//! ```
+
+mod dial;
+mod error;
+mod exchange;
+mod lines;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use self::error::{ClientError, Oddity, Tried, Why};
+use self::exchange::Exchange;
+pub use self::lines::Lines;
+use crate::paths::{Env, control_sockets};
+use crate::{
+    CloseAnswer, CloseRequest, ConfigReport, Event, Health, OpenEvent, OpenRequest, Password,
+    Status, Targets, Version,
+};
+
+/// The daemon, as a program sees it that talks to it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    places: Vec<PathBuf>,
+}
+
+/// Which events are wanted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct EventsWanted {
+    /// Go on telling them as they happen.
+    pub follow: bool,
+    /// Only those with a higher number.
+    pub since: Option<u64>,
+    /// Only those of this target.
+    pub target: Option<String>,
+}
+
+impl Client {
+    /// A client that looks where the environment of this process says.
+    pub fn of_process() -> Self {
+        Self::new(control_sockets(&Env::of_process()))
+    }
+
+    /// A client that tries these places in this order.
+    pub fn new(places: Vec<PathBuf>) -> Self {
+        Self { places }
+    }
+
+    /// The daemon and all its targets at this moment.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.get("/v1/status".into(), QUICK).await
+    }
+
+    /// Every target of the config.
+    pub async fn targets(&self) -> Result<Targets, ClientError> {
+        self.get("/v1/targets".into(), QUICK).await
+    }
+
+    /// Starts a target's bastion and tells how it goes. To stop listening does not stop the start.
+    pub async fn open(
+        &self,
+        target: &str,
+        request: &OpenRequest,
+    ) -> Result<Lines<OpenEvent>, ClientError> {
+        let path = format!("/v1/targets/{}/open", escaped(target));
+        let exchange = self.send(Method::POST, path, Some(body(request)), QUICK).await?;
+        Ok(exchange.lines(Some(START_SILENCE)))
+    }
+
+    /// Ends a target's visits and holds and stops its bastion.
+    pub async fn close(
+        &self,
+        target: &str,
+        request: &CloseRequest,
+    ) -> Result<CloseAnswer, ClientError> {
+        let path = format!("/v1/targets/{}/close", escaped(target));
+        self.call(Method::POST, path, Some(body(request)), SLOW).await
+    }
+
+    /// A target's password, fresh from where it is kept.
+    pub async fn password(&self, target: &str) -> Result<Password, ClientError> {
+        self.get(format!("/v1/targets/{}/password", escaped(target)), SLOW).await
+    }
+
+    /// What happened, oldest first; with `follow` also what is going to happen, without an end.
+    pub async fn events(&self, wanted: &EventsWanted) -> Result<Lines<Event>, ClientError> {
+        let exchange = self.send(Method::GET, wanted.path(), None, QUICK).await?;
+        // Nothing may happen for days.
+        let silence = if wanted.follow { None } else { Some(QUICK) };
+        Ok(exchange.lines(silence))
+    }
+
+    /// The config that the daemon runs with.
+    pub async fn config(&self) -> Result<ConfigReport, ClientError> {
+        self.get("/v1/config".into(), QUICK).await
+    }
+
+    /// Whether the daemon is well.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.get("/v1/health".into(), QUICK).await
+    }
+
+    /// Which daemon answers.
+    pub async fn version(&self) -> Result<Version, ClientError> {
+        self.get("/v1/version".into(), QUICK).await
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: String,
+        deadline: Duration,
+    ) -> Result<T, ClientError> {
+        self.call(Method::GET, path, None, deadline).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: String,
+        body: Option<Vec<u8>>,
+        deadline: Duration,
+    ) -> Result<T, ClientError> {
+        self.send(method, path, body, deadline).await?.json(deadline).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: String,
+        body: Option<Vec<u8>>,
+        deadline: Duration,
+    ) -> Result<Exchange, ClientError> {
+        let stream = dial::dial(&self.places).await?;
+        Exchange::begin(stream, method, path, body, deadline).await
+    }
+}
+
+impl EventsWanted {
+    fn path(&self) -> String {
+        let since = self.since.map(|seq| format!("since={seq}"));
+        let target = self.target.as_deref().map(|name| format!("target={}", escaped(name)));
+        let follow = self.follow.then(|| "follow=true".to_owned());
+        let query: Vec<String> = [follow, since, target].into_iter().flatten().collect();
+        if query.is_empty() {
+            return "/v1/events".into();
+        }
+        format!("/v1/events?{}", query.join("&"))
+    }
+}
+
+fn body(request: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(request).expect("our requests have string keys only")
+}
+
+/// A name as one segment of a path or one value of a query (RFC 3986: all but the unreserved is escaped).
+fn escaped(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                escaped.push(char::from(byte));
+            }
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}
+
+/// How long an answer may take that the daemon has at hand.
+const QUICK: Duration = Duration::from_secs(10);
+/// How long an answer may take for which the daemon asks AWS, with its retries.
+const SLOW: Duration = Duration::from_secs(60);
+/// How long a start may say nothing: longer than any stage takes, for the daemon has a deadline of its own.
+const START_SILENCE: Duration = Duration::from_secs(15 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_one_segment_of_the_path() {
+        assert_eq!(escaped("prod-db_1.x~"), "prod-db_1.x~");
+        assert_eq!(escaped("a/../b?c=d&e é"), "a%2F..%2Fb%3Fc%3Dd%26e%20%C3%A9");
+    }
+
+    #[test]
+    fn only_what_is_wanted_stands_in_the_query() {
+        assert_eq!(EventsWanted::default().path(), "/v1/events");
+        let wanted = EventsWanted { follow: true, since: Some(7), target: Some("a b".into()) };
+        assert_eq!(wanted.path(), "/v1/events?follow=true&since=7&target=a%20b");
+    }
+}

@@ -1,0 +1,359 @@
+//! Every type's JSON as a file: what would break if it changed is seen in the diff.
+//!
+//! | folder | holds | the test |
+//! |---|---|---|
+//! | `shapes/current` | what this version writes | must be written to the letter |
+//! | `shapes/bare` | only what a shape cannot do without | must load |
+//! | `shapes/newer` | what a newer version may write: unknown fields, unknown words | must load |
+//! | `shapes/<version>` | what a released version wrote, copied from `current` at its release | must load |
+//!
+//! A file is named `<type>.json`, or `<type>.<case>.json`. `UPDATE_SHAPES=1` writes `shapes/current` afresh.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bastion_api::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+#[test]
+fn every_shape_is_written_as_its_file_says() {
+    let mut written = BTreeSet::new();
+    for (name, text) in samples() {
+        let path = shapes().join("current").join(format!("{name}.json"));
+        if std::env::var_os("UPDATE_SHAPES").is_some() {
+            fs::write(&path, &text).unwrap();
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(text, expected, "{}", path.display());
+        written.insert(path);
+    }
+    let kept: BTreeSet<PathBuf> = files(&shapes().join("current")).into_iter().collect();
+    assert_eq!(kept, written, "a file without a sample, or a sample without a file");
+}
+
+#[test]
+fn every_shape_of_every_folder_loads() {
+    let mut loaded = 0;
+    for folder in fs::read_dir(shapes()).unwrap() {
+        for path in files(&folder.unwrap().path()) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            load(name.split('.').next().unwrap(), &text)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            loaded += 1;
+        }
+    }
+    assert!(loaded > 40, "only {loaded} shapes were found");
+}
+
+#[test]
+fn what_this_version_writes_it_reads_back_without_loss() {
+    for path in files(&shapes().join("current")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let again = load(name.split('.').next().unwrap(), &text).unwrap();
+        assert_eq!(again, serde_json::from_str::<Value>(&text).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn every_word_of_json_is_the_word_that_people_see() {
+    for state in [State::Cold, State::Starting, State::Ready, State::Stopping, State::Problem] {
+        assert_eq!(json!(state), json!(state.word()));
+    }
+    for engine in [Engine::Postgres, Engine::Mysql, Engine::Other] {
+        assert_eq!(json!(engine), json!(engine.word()));
+    }
+    for kind in EVENT_KINDS {
+        assert_eq!(json!(kind), json!(kind.word()));
+    }
+}
+
+#[test]
+fn a_word_of_a_newer_version_reads_as_the_last_resort() {
+    fn read<T: DeserializeOwned>(word: &str) -> T {
+        serde_json::from_value(json!(word)).unwrap()
+    }
+    assert_eq!(read::<ProblemKind>("eclipse"), ProblemKind::Failed);
+    assert_eq!(read::<State>("eclipse"), State::Unknown);
+    assert_eq!(read::<Stage>("eclipse"), Stage::Unknown);
+    assert_eq!(read::<EventKind>("eclipse"), EventKind::Unknown);
+    assert_eq!(read::<Engine>("eclipse"), Engine::Other);
+    let line = json!({ "event": "eclipse", "sun": 1 });
+    assert_eq!(serde_json::from_value::<OpenEvent>(line).unwrap(), OpenEvent::Unknown);
+}
+
+#[test]
+fn every_kind_of_problem_has_the_exit_code_of_the_manual() {
+    let codes: Vec<u8> = KINDS.iter().map(|kind| kind.exit_code()).collect();
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 70]);
+}
+
+/// Reads the text as the type of that name and gives back what the type would write.
+fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
+    fn through<T: DeserializeOwned + Serialize>(text: &str) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(serde_json::from_str::<T>(text)?)
+    }
+    match name {
+        "close_answer" => through::<CloseAnswer>(text),
+        "close_request" => through::<CloseRequest>(text),
+        "config_report" => through::<ConfigReport>(text),
+        "error_body" => through::<ErrorBody>(text),
+        "event" => through::<Event>(text),
+        "event_kinds" => through::<Vec<EventKind>>(text),
+        "health" => through::<Health>(text),
+        "open_event" => through::<OpenEvent>(text),
+        "open_request" => through::<OpenRequest>(text),
+        "password" => through::<Password>(text),
+        "problem_kinds" => through::<Vec<ProblemKind>>(text),
+        "refused" => through::<Refused>(text),
+        "stages" => through::<Vec<Stage>>(text),
+        "status" => through::<Status>(text),
+        "targets" => through::<Targets>(text),
+        "version" => through::<Version>(text),
+        other => panic!("no type is called {other}"),
+    }
+}
+
+/// One sample of everything, each field with a value of its own.
+fn samples() -> Vec<(&'static str, String)> {
+    vec![
+        ("close_answer", pretty(&close_answer())),
+        ("close_request", pretty(&CloseRequest { force: true })),
+        ("config_report.faulty", pretty(&faulty())),
+        ("config_report.good", pretty(&good())),
+        ("error_body", pretty(&ErrorBody::from(problem()))),
+        ("event.plain", pretty(&event())),
+        ("event.problem", pretty(&trouble())),
+        ("event_kinds", pretty(&EVENT_KINDS)),
+        ("health", pretty(&health())),
+        ("open_event.failed", pretty(&OpenEvent::Failed { problem: problem() })),
+        ("open_event.ready", pretty(&ready())),
+        ("open_event.stage", pretty(&stage())),
+        ("open_request", pretty(&OpenRequest { hold_seconds: Some(7200) })),
+        ("password", pretty(&password())),
+        ("problem_kinds", pretty(&KINDS)),
+        ("refused", pretty(&Refused::new(problem(), vec![visit()]))),
+        ("stages", pretty(&STAGES)),
+        ("status", pretty(&status())),
+        ("targets", pretty(&targets())),
+        ("version", pretty(&version())),
+    ]
+}
+
+fn close_answer() -> CloseAnswer {
+    CloseAnswer { schema_version: 1, target: "prod-db".into(), was: State::Ready, visits_ended: 2 }
+}
+
+fn good() -> ConfigReport {
+    ConfigReport {
+        schema_version: 1,
+        path: Some("/home/amy/.config/bastiond/config.toml".into()),
+        exists: true,
+        ok: true,
+        faults: Vec::new(),
+        sites: json!({ "prod": { "region": "ap-northeast-1" } }),
+        targets: json!({ "prod-db": { "site": "prod" } }),
+    }
+}
+
+fn faulty() -> ConfigReport {
+    let file = "/home/amy/.config/bastiond/config.toml";
+    ConfigReport {
+        ok: false,
+        faults: vec![ConfigFault {
+            file: file.into(),
+            line: Some(12),
+            key: "target.prod-db.lisen".into(),
+            reason: "unknown key".into(),
+            hint: Some("did you mean \"listen\"?".into()),
+        }],
+        sites: Value::Null,
+        targets: Value::Null,
+        ..good()
+    }
+}
+
+fn problem() -> Problem {
+    Problem::new("D18", ProblemKind::Login, "no bastion for prod-db")
+        .because("the AWS login of profile \"prod\" ended 12 min ago")
+        .hint("aws sso login --profile prod")
+        .request(Some("8c2a1b7e-0001-4f00-9000-0123456789ab".into()))
+}
+
+fn event() -> Event {
+    Event {
+        seq: 17,
+        time: time("2026-01-02T03:04:05.25Z"),
+        target: Some("prod-db".into()),
+        kind: EventKind::VisitOpened,
+        message: "psql (pid 4711) came".into(),
+        problem: None,
+    }
+}
+
+fn trouble() -> Event {
+    Event {
+        seq: 18,
+        target: None,
+        kind: EventKind::ProblemFound,
+        message: "the AWS login has ended".into(),
+        problem: Some(problem()),
+        ..event()
+    }
+}
+
+fn health() -> Health {
+    Health { schema_version: 1, ok: false, targets: 2, troubled: vec!["old-db".into()] }
+}
+
+fn stage() -> OpenEvent {
+    OpenEvent::Stage { stage: Stage::Pulling, elapsed_seconds: 11.5, estimate_seconds: Some(24.0) }
+}
+
+fn ready() -> OpenEvent {
+    OpenEvent::Ready {
+        target: target(),
+        elapsed_seconds: 24.75,
+        hold_until: Some(time("2026-01-02T05:04:05Z")),
+    }
+}
+
+fn password() -> Password {
+    Password { schema_version: 1, user: Some("postgres".into()), password: "correct horse".into() }
+}
+
+fn visit() -> VisitStatus {
+    VisitStatus {
+        id: 3,
+        program: Some("psql".into()),
+        pid: Some(4711),
+        since: time("2026-01-02T03:04:05Z"),
+        waiting: true,
+        bytes_in: 1024,
+        bytes_out: 2048,
+    }
+}
+
+fn target() -> TargetStatus {
+    TargetStatus {
+        name: "prod-db".into(),
+        site: "prod".into(),
+        engine: Engine::Postgres,
+        addresses: vec!["127.0.0.1:15432".into(), "[::1]:15432".into(), "unix:/run/x".into()],
+        port: Some(15432),
+        database: Some("neuraKnot".into()),
+        user: Some("postgres".into()),
+        state: State::Starting,
+        state_seconds: 11,
+        stage: Some(Stage::Pulling),
+        elapsed_seconds: Some(11.5),
+        estimate_seconds: Some(24.0),
+        task: Some(
+            "arn:aws:ecs:ap-northeast-1:123456789012:task/neuraKnot-prod-cluster/0a1b".into(),
+        ),
+        bastion_started_at: Some(time("2026-01-02T03:03:54Z")),
+        visits: vec![visit()],
+        holds: 1,
+        idle_stop_seconds: Some(840),
+        problems: vec![problem()],
+    }
+}
+
+fn status() -> Status {
+    Status {
+        schema_version: 1,
+        version: "0.1.0".into(),
+        pid: 321,
+        started_at: time("2026-01-01T00:00:00Z"),
+        config: Some("/home/amy/.config/bastiond/config.toml".into()),
+        targets: vec![target()],
+    }
+}
+
+fn targets() -> Targets {
+    Targets {
+        schema_version: 1,
+        targets: vec![TargetInfo {
+            name: "prod-db".into(),
+            site: "prod".into(),
+            engine: Engine::Mysql,
+            addresses: vec!["127.0.0.1:13306".into()],
+            port: Some(13306),
+            database: Some("shop".into()),
+            user: Some("admin".into()),
+        }],
+    }
+}
+
+fn version() -> Version {
+    Version { schema_version: 1, version: "0.1.0".into(), pid: Some(321) }
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn pretty(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap();
+    text.push('\n');
+    text
+}
+
+fn shapes() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shapes")
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+const KINDS: [ProblemKind; 12] = [
+    ProblemKind::Failed,
+    ProblemKind::Usage,
+    ProblemKind::NotRunning,
+    ProblemKind::Login,
+    ProblemKind::NotPermitted,
+    ProblemKind::NotFound,
+    ProblemKind::TimedOut,
+    ProblemKind::PortConflict,
+    ProblemKind::BastionFailed,
+    ProblemKind::DatabaseUnreachable,
+    ProblemKind::DoctorFound,
+    ProblemKind::Bug,
+];
+
+const STAGES: [Stage; 6] = [
+    Stage::Discovering,
+    Stage::Requesting,
+    Stage::Provisioning,
+    Stage::Pulling,
+    Stage::StartingAgent,
+    Stage::Connecting,
+];
+
+const EVENT_KINDS: [EventKind; 18] = [
+    EventKind::DaemonStarted,
+    EventKind::DaemonStopping,
+    EventKind::Asked,
+    EventKind::BastionStarting,
+    EventKind::BastionStage,
+    EventKind::BastionReady,
+    EventKind::BastionIdle,
+    EventKind::BastionStopping,
+    EventKind::BastionStopped,
+    EventKind::TunnelOpened,
+    EventKind::TunnelClosed,
+    EventKind::VisitOpened,
+    EventKind::VisitClosed,
+    EventKind::VisitRefused,
+    EventKind::HoldPlaced,
+    EventKind::HoldEnded,
+    EventKind::ProblemFound,
+    EventKind::ProblemCleared,
+];
