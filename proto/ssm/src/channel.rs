@@ -1,0 +1,538 @@
+//! The data channel: the machine that joins numbers, handshake and streams.
+//!
+//! ```text
+//!   ┌─────────┐ handshake complete ┌──────┐ terminate() ┌────────┐
+//!   │ Opening │ ─────────────────▶ │ Open │ ──────────▶ │ Ending │ flag acknowledged: Terminated
+//!   └─────────┘                    └──────┘             └────────┘
+//!        │ what we refuse,            │ channel_closed,     │ channel_closed,
+//!        │ channel_closed, nonsense   │ nonsense            │ nonsense
+//!        ▼                            ▼                     ▼
+//!   ┌────────────────────────────────────────────────────────────┐
+//!   │ Over                                                       │
+//!   └────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! A channel opens no socket and reads no clock. Its user hands it what the websocket brings
+//! ([`Channel::handle`]), sends what it wants sent ([`Channel::poll_send`]), is told what happened
+//! ([`Channel::poll`]), and comes back when it wants to be asked again ([`Channel::timeout`],
+//! [`Channel::handle_timeout`]). After any of these, and after any call on a stream, there may be
+//! something to send and something to be told.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::config::Config;
+use crate::dice::Dice;
+use crate::error::{Refused, StreamGone};
+use crate::event::{Closed, Counters, Event, Now, StreamId, Timer};
+use crate::handshake::Handshake;
+use crate::inbox::{Arrival, Inbox};
+use crate::message::{HEADER, Head, Message, MessageKind};
+use crate::mux::Mux;
+use crate::outbox::{Acknowledged, Outbox};
+use crate::payload::{self, Flag};
+
+/// One data channel, for as many websockets as its session lives through.
+#[derive(Debug)]
+pub struct Channel {
+    config: Config,
+    state: State,
+    road: Road,
+    race: Race,
+    inbox: Inbox,
+    outbox: Outbox,
+    mux: Mux,
+    /// Numbered messages that are not data; they do not wait for room in the window.
+    notes: VecDeque<Note>,
+    events: VecDeque<Event>,
+    agent_version: Option<String>,
+    /// When an old agent is to hear from us.
+    keepalive: Option<Instant>,
+    dice: Dice,
+    counters: Counters,
+    /// Where messages are written; one piece of memory serves several of them.
+    paper: BytesMut,
+}
+
+impl Channel {
+    /// A channel on a websocket that stands, before the agent's first message.
+    pub fn new(config: Config, seed: u64) -> Self {
+        let payload_size = config.payload_size.max(LEAST_PAYLOAD);
+        Self {
+            state: State::Opening(Handshake::default()),
+            road: Road::Free,
+            race: Race::NothingSent,
+            inbox: Inbox::new(&config),
+            outbox: Outbox::new(config.rto_floor, config.rto_ceiling),
+            mux: Mux::new(&config),
+            notes: VecDeque::new(),
+            events: VecDeque::new(),
+            agent_version: None,
+            keepalive: None,
+            dice: Dice::new(seed),
+            counters: Counters::default(),
+            paper: BytesMut::new(),
+            config: Config { payload_size, ..config },
+        }
+    }
+
+    /// Takes in one message off the websocket. What is no message, or makes no sense, is ignored
+    /// and counted. While the channel [is full](Channel::is_full) no data are taken.
+    pub fn handle(&mut self, message: Bytes, now: Now) {
+        if let State::Over = self.state {
+            return;
+        }
+        let Ok(message) = Message::decode(message) else {
+            self.counters.ignored += 1;
+            return;
+        };
+        match message.kind {
+            MessageKind::OutputStreamData => {
+                self.end_pause();
+                self.take(message, now);
+            }
+            MessageKind::Acknowledge => {
+                self.end_pause();
+                self.acknowledged(&message.payload, now);
+            }
+            MessageKind::ChannelClosed => {
+                // Whatever else it says, the session is over.
+                let closed = serde_json::from_slice::<payload::ChannelClosed>(&message.payload);
+                self.inbox.forget_acknowledgements();
+                self.over(Closed::ByService { output: closed.unwrap_or_default().output });
+            }
+            MessageKind::PausePublication => {
+                if let Road::Free = self.road {
+                    self.road = Road::Paused { until: now.instant + self.config.pause_limit };
+                }
+            }
+            MessageKind::StartPublication => self.end_pause(),
+            // The agent says it to the service.
+            MessageKind::AgentSessionState => {}
+            MessageKind::InputStreamData | MessageKind::Unknown(_) => self.counters.ignored += 1,
+        }
+    }
+
+    /// Takes in that time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        if let State::Over = self.state {
+            return;
+        }
+        match self.road {
+            Road::Paused { until } if until <= now.instant => self.road = Road::Free,
+            Road::Free => {}
+            Road::Paused { .. } | Road::Lost => return,
+        }
+        self.outbox.expire(now.instant);
+        if self.keepalive.is_some_and(|due| due <= now.instant) {
+            self.mux.want_keepalive();
+            self.keepalive = Some(now.instant + KEEPALIVE);
+        }
+    }
+
+    /// When it next wants [`Channel::handle_timeout`], and what for.
+    pub fn timeout(&self) -> Option<(Instant, Timer)> {
+        match (&self.state, self.road) {
+            (State::Over, _) | (_, Road::Lost) => None,
+            (_, Road::Paused { until }) => Some((until, Timer::Pause)),
+            (_, Road::Free) => {
+                let resend = self.outbox.due_at().map(|at| (at, Timer::Resend));
+                let keepalive = self.keepalive.map(|at| (at, Timer::Keepalive));
+                resend.into_iter().chain(keepalive).min_by_key(|(at, _)| *at)
+            }
+        }
+    }
+
+    /// The next message for the websocket, as binary: acknowledgements first, then what is sent
+    /// again, then what is new.
+    pub fn poll_send(&mut self, now: Now) -> Option<Bytes> {
+        if let Road::Lost = self.road {
+            return None;
+        }
+        if let Some((number, id)) = self.inbox.next_acknowledgement() {
+            self.begin();
+            payload::write_acknowledgement(
+                &mut self.paper,
+                &MessageKind::OutputStreamData,
+                id,
+                number,
+            );
+            return Some(self.seal(&MessageKind::Acknowledge, 0, 0, now));
+        }
+        if let Road::Paused { .. } = self.road {
+            return None;
+        }
+        if let Some(message) = self.outbox.resend(now.instant) {
+            self.counters.resent += 1;
+            return Some(message);
+        }
+        if let Some(note) = self.notes.pop_front() {
+            return Some(self.send_note(note, now));
+        }
+        self.send_data(now)
+    }
+
+    /// The next thing that its user must know.
+    pub fn poll(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Opens a stream: one TCP connection from the agent to the destination.
+    pub fn open_stream(&mut self) -> Result<StreamId, Refused> {
+        match self.state {
+            State::Opening(_) => Err(Refused::NotOpen),
+            State::Open => self.mux.open(),
+            State::Ending { .. } | State::Over => Err(Refused::Closed),
+        }
+    }
+
+    /// Writes to a stream; says how many bytes were taken. Where that is not all of them,
+    /// [`Event::Writable`] follows.
+    pub fn write(&mut self, id: StreamId, data: &[u8]) -> Result<usize, StreamGone> {
+        match self.state {
+            State::Open => self.mux.write(id, data),
+            State::Opening(_) | State::Ending { .. } | State::Over => Err(StreamGone),
+        }
+    }
+
+    /// Reads at most so many bytes of a stream. `None` means that there is nothing now:
+    /// [`Event::Readable`] follows. [`StreamGone`] means that there will be nothing ever again.
+    pub fn read(&mut self, id: StreamId, most: usize) -> Result<Option<Bytes>, StreamGone> {
+        match self.mux.read(id, most) {
+            Ok(None) if matches!(self.state, State::Over) => Err(StreamGone),
+            read => read,
+        }
+    }
+
+    /// Ends a stream behind what was written to it. The agent closes *both* ways as soon as it hears
+    /// of this: what the destination has not said by then is lost. What has come can still be read.
+    pub fn finish(&mut self, id: StreamId) {
+        self.mux.finish(id);
+    }
+
+    /// Ends a stream behind what was written to it, and throws away what came and comes for it.
+    /// Nobody is told when it has ended.
+    pub fn abandon(&mut self, id: StreamId) {
+        self.mux.abandon(id);
+    }
+
+    /// Ends the session. What was written and not sent yet is lost. [`Event::Terminated`] follows
+    /// when the agent has acknowledged it; at once where there is no session to end.
+    pub fn terminate(&mut self) {
+        self.state = match mem::take(&mut self.state) {
+            State::Open => {
+                self.notes.push_back(Note::Terminate);
+                State::Ending { flag: None }
+            }
+            State::Opening(handshake) => {
+                self.events.push_back(Event::Terminated);
+                State::Opening(handshake)
+            }
+            State::Ending { flag } => State::Ending { flag },
+            State::Over => {
+                self.events.push_back(Event::Terminated);
+                State::Over
+            }
+        };
+    }
+
+    /// Takes in that the websocket is lost. Nothing is forgotten: numbers, streams and what is not
+    /// acknowledged wait for the next one.
+    pub fn socket_lost(&mut self, _now: Now) {
+        self.road = Road::Lost;
+    }
+
+    /// Takes in that there is a websocket again: all that is not acknowledged is sent again, in order.
+    pub fn socket_ready(&mut self, now: Now) {
+        self.road = Road::Free;
+        self.outbox.resend_all();
+        if self.keepalive.is_some() {
+            self.keepalive = Some(now.instant + KEEPALIVE);
+        }
+    }
+
+    /// Whether so much waits to be read that no data are taken from the websocket. Best not to read
+    /// from it while this is so: the agent repairs only ten messages a second of those that it must
+    /// send again.
+    pub fn is_full(&self) -> bool {
+        self.mux.unread() >= self.config.receive_bytes
+    }
+
+    /// The agent's version, once the handshake is complete.
+    pub fn agent_version(&self) -> Option<&str> {
+        self.agent_version.as_deref()
+    }
+
+    /// How many of our messages are not acknowledged.
+    pub fn unacknowledged(&self) -> usize {
+        self.outbox.frames()
+    }
+
+    /// How many streams there are, those included that the agent has not answered the end of.
+    pub fn streams(&self) -> usize {
+        self.mux.len()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn end_pause(&mut self) {
+        match self.road {
+            Road::Paused { .. } => self.road = Road::Free,
+            Road::Free | Road::Lost => {}
+        }
+    }
+
+    fn take(&mut self, message: Message, now: Now) {
+        match self.inbox.arrived(message, self.is_full()) {
+            Arrival::InTurn(message) => {
+                let mut next = Some(message);
+                while let Some(message) = next {
+                    self.take_in_turn(&message, now);
+                    next = self.inbox.next();
+                }
+            }
+            Arrival::Early => {}
+            Arrival::Repeated => self.counters.repeated += 1,
+            Arrival::Refused => self.counters.refused += 1,
+            Arrival::Nonsense => self.counters.ignored += 1,
+        }
+    }
+
+    fn take_in_turn(&mut self, message: &Message, now: Now) {
+        let payload = &message.payload;
+        match message.payload_type {
+            payload::OUTPUT => self.take_data(payload),
+            payload::FLAG if Flag::decode(payload) == Some(Flag::ConnectToPortError) => {
+                self.mux.dial_failed();
+            }
+            payload::HANDSHAKE_REQUEST => self.take_request(payload),
+            payload::HANDSHAKE_COMPLETE => self.take_complete(payload, now),
+            _ => self.counters.ignored += 1,
+        }
+    }
+
+    fn take_data(&mut self, payload: &Bytes) {
+        match &self.state {
+            State::Open | State::Ending { .. } => {
+                match self.mux.receive(payload, &mut self.events) {
+                    Ok(stray) => self.counters.stray_bytes += stray as u64,
+                    Err(misbehaved) => self.over(Closed::Misbehaved(misbehaved)),
+                }
+            }
+            State::Opening(handshake) => {
+                let closed = handshake.data_too_early();
+                self.over(closed);
+            }
+            State::Over => {}
+        }
+    }
+
+    fn take_request(&mut self, payload: &[u8]) {
+        let State::Opening(handshake) = &mut self.state else {
+            self.counters.ignored += 1;
+            return;
+        };
+        match handshake.request(payload, &self.config.client_version) {
+            Ok(answer) => {
+                self.notes.push_back(Note::Response(answer.response));
+                if let Some(refusal) = answer.refusal {
+                    self.over(Closed::Unsupported(refusal));
+                }
+            }
+            Err(misbehaved) => self.over(Closed::Misbehaved(misbehaved)),
+        }
+    }
+
+    fn take_complete(&mut self, payload: &[u8], now: Now) {
+        let State::Opening(handshake) = &mut self.state else {
+            self.counters.ignored += 1;
+            return;
+        };
+        match handshake.complete(payload) {
+            Ok(agent) => {
+                self.state = State::Open;
+                self.keepalive = agent.wants_keepalive.then_some(now.instant + KEEPALIVE);
+                self.agent_version = Some(agent.version.clone());
+                self.events.push_back(Event::Opened { agent_version: agent.version });
+            }
+            Err(misbehaved) => self.over(Closed::Misbehaved(misbehaved)),
+        }
+    }
+
+    fn acknowledged(&mut self, payload: &[u8], now: Now) {
+        let Some(number) = payload::acknowledged_number(payload) else {
+            self.counters.ignored += 1;
+            return;
+        };
+        match self.outbox.acknowledged(number, now.instant) {
+            Acknowledged::Now => {}
+            Acknowledged::Before => return,
+            Acknowledged::NeverSent => {
+                self.counters.ignored += 1;
+                return;
+            }
+        }
+        if let Race::On { first } = self.race
+            && number >= first
+        {
+            self.race = Race::Won;
+        }
+        if let State::Ending { flag: Some(flag) } = self.state
+            && number == flag
+        {
+            self.events.push_back(Event::Terminated);
+        }
+    }
+
+    /// Ends it. Acknowledgements and a refusal are still sent, but nothing is sent again.
+    fn over(&mut self, closed: Closed) {
+        if let Closed::ByService { .. } = closed {
+            self.notes.clear();
+        }
+        self.state = State::Over;
+        self.outbox.clear();
+        self.events.push_back(Event::Closed(closed));
+    }
+
+    fn send_note(&mut self, note: Note, now: Now) -> Bytes {
+        let number = self.outbox.next_number();
+        self.begin();
+        let payload_type = match note {
+            Note::Response(response) => {
+                self.paper.extend_from_slice(&response);
+                payload::HANDSHAKE_RESPONSE
+            }
+            Note::Terminate => {
+                self.paper.extend_from_slice(&Flag::TerminateSession.encode());
+                if let State::Ending { flag } = &mut self.state {
+                    *flag = Some(number);
+                }
+                payload::FLAG
+            }
+        };
+        self.send_numbered(payload_type, now)
+    }
+
+    fn send_data(&mut self, now: Now) -> Option<Bytes> {
+        if !matches!(self.state, State::Open) || !self.mux.has_output() || !self.has_room() {
+            return None;
+        }
+        self.begin();
+        self.mux.pack(&mut self.paper, self.config.payload_size, &mut self.events);
+        if self.paper.len() == HEADER {
+            self.paper.clear();
+            return None;
+        }
+        if let Race::NothingSent = self.race {
+            self.race = Race::On { first: self.outbox.next_number() };
+        }
+        if self.keepalive.is_some() {
+            self.keepalive = Some(now.instant + KEEPALIVE);
+        }
+        Some(self.send_numbered(payload::OUTPUT, now))
+    }
+
+    /// Whether the window has room for one more message with data.
+    fn has_room(&self) -> bool {
+        let frames = match self.race {
+            Race::NothingSent | Race::On { .. } => self.config.first_frames,
+            Race::Won => self.config.window_frames,
+        };
+        self.outbox.frames() < frames.max(1)
+            && self.outbox.bytes() < self.config.window_bytes
+            && self.outbox.span() < WIDEST_SPAN
+    }
+
+    fn send_numbered(&mut self, payload_type: u32, now: Now) -> Bytes {
+        let number = self.outbox.next_number();
+        let message = self.seal(&MessageKind::InputStreamData, number, payload_type, now);
+        self.outbox.sent(message.clone(), message.len() - HEADER, now.instant);
+        message
+    }
+
+    /// Begins a message: its payload is to be written behind the header's place.
+    fn begin(&mut self) {
+        let most = HEADER + self.config.payload_size.max(ROOM_FOR_NOTES);
+        if self.paper.capacity() < most {
+            self.paper.reserve(most.max(PAPER));
+        }
+        self.paper.resize(HEADER, 0);
+    }
+
+    /// Fills in the header of the message that was begun.
+    fn seal(&mut self, kind: &MessageKind, seq: i64, payload_type: u32, now: Now) -> Bytes {
+        // As Amazon's plugin: an acknowledgement is a beginning and an end, data are neither.
+        let flags = if let MessageKind::Acknowledge = kind { 3 } else { 0 };
+        let id = self.dice.message_id();
+        // The agent drops a message that says it was made at 0.
+        let created_ms = now.unix_ms.max(1);
+        Head { kind, created_ms, seq, flags, id, payload_type }.seal(&mut self.paper);
+        self.paper.split().freeze()
+    }
+}
+
+/// How far the session has come.
+#[derive(Debug, Default)]
+enum State {
+    /// The handshake.
+    Opening(Handshake),
+    /// Streams carry data.
+    Open,
+    /// We end the session; the number of the flag that says so, once it is sent.
+    Ending { flag: Option<i64> },
+    /// Nothing more is taken in.
+    #[default]
+    Over,
+}
+
+/// Whether messages can be sent.
+#[derive(Clone, Copy, Debug)]
+enum Road {
+    /// They can.
+    Free,
+    /// The service asked for a pause, or forgot to end it.
+    Paused { until: Instant },
+    /// There is no websocket.
+    Lost,
+}
+
+/// Whether the agent listens. It says that the handshake is complete before its port session takes
+/// data; what comes too early it leaves unacknowledged. So little is sent before it has
+/// acknowledged the first of it.
+#[derive(Clone, Copy, Debug)]
+enum Race {
+    NothingSent,
+    On {
+        /// The number of the first message with data.
+        first: i64,
+    },
+    Won,
+}
+
+/// A numbered message that is not data.
+#[derive(Debug)]
+enum Note {
+    /// The answer to the handshake request.
+    Response(Bytes),
+    /// The flag that ends the session.
+    Terminate,
+}
+
+/// The agent's smux gives up after 30 s of silence; three tries are enough.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// Room for a few frames; less makes headers of everything.
+const LEAST_PAYLOAD: usize = 64;
+/// Acknowledgements and flags fit in here without asking for memory.
+const ROOM_FOR_NOTES: usize = 256;
+/// How far the newest message may be ahead of the oldest unacknowledged: the agent keeps 100,000
+/// that came too early, Amazon's plugin 10,000.
+const WIDEST_SPAN: usize = 8192;
+/// How much memory is asked for at once, for about 14 messages: not more, because one
+/// unacknowledged message keeps it all.
+const PAPER: usize = 16 << 10;
