@@ -1,0 +1,591 @@
+//! As written → as meant, or every fault at once.
+
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use bastion_cloud::{AuroraEndpoint, DatabaseRef, Runs, SecretRef, Select, Site};
+use dbwire::Engine;
+
+use super::fault::Faults;
+use super::file::{self, At, Field, File, Password, Selection};
+use super::listen::{self, Claims};
+use super::{Config, IDLE_TIMEOUT, START_TIMEOUT, SiteConfig, Target, words};
+
+/// What the file means. Where a fault was added, what is returned may lack what was at fault.
+pub(super) fn check(file: File, faults: &mut Faults) -> Config {
+    let names: Vec<String> = file.sites.iter().map(|site| site.name.value.clone()).collect();
+    let mut config = Config::default();
+    for written in file.sites {
+        let name = written.name.clone();
+        let key = format!("site.{}", words::quoted(&name.value));
+        check_name(&name, "site", &key, faults);
+        let mut check = Check { key, line: name.line, faults };
+        if let Some(site) = check.site(written) {
+            config.sites.insert(name.value, site);
+        }
+    }
+    let mut seen = BTreeMap::new();
+    let mut claims = Claims::default();
+    for written in file.targets {
+        let name = written.name.clone();
+        let key = format!("target.{}", words::quoted(&name.value));
+        check_name(&name, "target", &key, faults);
+        if let Some((other, line)) =
+            seen.insert(name.value.to_lowercase(), (name.value.clone(), name.line))
+        {
+            let reason =
+                format!("is the same as target \"{other}\" (line {line}) but for its case");
+            faults.add(
+                name.line,
+                &key,
+                reason,
+                "their sockets would meet on a Mac's disk; rename one",
+            );
+        }
+        let mut check = Check { key, line: name.line, faults };
+        if let Some(target) = check.target(written, &config.sites, &names, &mut claims) {
+            config.targets.push(target);
+        }
+    }
+    config
+}
+
+fn check_name(name: &At<String>, what: &str, key: &str, faults: &mut Faults) {
+    if !words::is_name(&name.value) {
+        let hint = format!(
+            "a {what}'s name begins with a letter or digit, goes on with letters, digits, \"-\", \"_\" or \".\", \
+             and has at most {} of them",
+            words::LONGEST_NAME
+        );
+        faults.add(name.line, key, format!("cannot be a {what}'s name"), hint);
+    }
+}
+
+/// One table being checked.
+struct Check<'f> {
+    key: String,
+    line: usize,
+    faults: &'f mut Faults,
+}
+
+impl Check<'_> {
+    fn site(&mut self, written: file::Site) -> Option<SiteConfig> {
+        let runs = self.runs(&written);
+        let own = !matches!(runs, Some(Runs::Service(_)));
+        if !own {
+            for (key, line) in [
+                ("subnets", written.subnets.line()),
+                ("security_groups", written.security_groups.line()),
+                ("launch", written.launch.line()),
+                ("assign_public_ip", written.assign_public_ip.line()),
+            ] {
+                if let Some(line) = line {
+                    let hint = "remove it; a service's tasks run where the service puts them";
+                    self.fault(line, key, "goes with task_definition, not with service", hint);
+                }
+            }
+        }
+        let cluster = self.required(written.cluster, "cluster", "the ECS cluster's name");
+        let cluster = cluster.and_then(|at| self.aws_name(at, "cluster"));
+        let container = self.maybe(written.container, |check, at| {
+            check.shaped(
+                at,
+                "container",
+                words::made_of,
+                "-_",
+                "a container's name in the task definition",
+            )
+        });
+        let subnets = self.select(written.subnets, "subnets", "subnet-", own);
+        let groups = self.select(written.security_groups, "security_groups", "sg-", own);
+        let spot = self.spot(written.launch);
+        Some(SiteConfig {
+            site: Site {
+                name: written.name.value,
+                profile: self.maybe(written.profile, |check, at| check.plain(at, "profile")),
+                region: self.maybe(written.region, Self::region),
+                cluster: cluster.unwrap_or_default(),
+                runs: runs?,
+                container,
+                subnets: subnets.unwrap_or_else(|| Select::Ids(Vec::new())),
+                security_groups: groups.unwrap_or_else(|| Select::Ids(Vec::new())),
+                spot,
+                assign_public_ip: written.assign_public_ip.given().is_some_and(|at| at.value),
+            },
+            idle_timeout: self.idle_timeout(written.idle_timeout).unwrap_or(IDLE_TIMEOUT),
+            start_timeout: self.start_timeout(written.start_timeout).unwrap_or(START_TIMEOUT),
+            endpoints: self.hosts(written.endpoints).unwrap_or_default(),
+        })
+    }
+
+    fn target(
+        &mut self,
+        written: file::Target,
+        sites: &BTreeMap<String, SiteConfig>,
+        names: &[String],
+        claims: &mut Claims,
+    ) -> Option<Target> {
+        let site = self.required(written.site, "site", "the [site.NAME] that it is reached from");
+        let site = site.and_then(|at| {
+            if !names.contains(&at.value) {
+                let known = match names {
+                    [] => "there is none yet; write [site.NAME] and its keys".to_owned(),
+                    names => words::did_you_mean(&at.value, names)
+                        .unwrap_or_else(|| format!("known sites: {}", names.join(", "))),
+                };
+                self.fault(at.line, "site", format!("there is no site {:?}", at.value), known);
+            }
+            sites.get(&at.value)
+        });
+        let database = self.database(
+            Kinds {
+                rds: written.rds,
+                aurora: written.aurora,
+                proxy: written.proxy,
+                host: written.host,
+            },
+            written.endpoint,
+            written.port,
+        );
+        let exposed = written.exposed.given().is_some_and(|at| at.value);
+        let listen = match written.listen {
+            Field::Absent => {
+                self.fault(self.line, "listen", "missing", "add a local port: listen = 15432");
+                None
+            }
+            Field::Faulty => None,
+            Field::Given(at) => {
+                let name = &written.name.value;
+                let key = format!("{}.listen", self.key);
+                Some(listen::check(at, name, exposed, &key, claims, self.faults))
+            }
+        };
+        let engine = self.maybe(written.engine, Self::engine);
+        let password = written.password.given();
+        let password = password.and_then(|at| self.password(at, database.as_ref()));
+        let db_name = self.maybe(written.database, |check, at| check.plain(at, "database"));
+        let user = self.maybe(written.user, |check, at| check.plain(at, "user"));
+        let profile = self.maybe(written.profile, |check, at| check.plain(at, "profile"));
+        let region = self.maybe(written.region, Self::region);
+        let idle_timeout = self.idle_timeout(written.idle_timeout);
+        let start_timeout = self.start_timeout(written.start_timeout);
+        let endpoints = self.hosts(written.endpoints);
+        let base = site?;
+        Some(Target {
+            name: written.name.value,
+            site: Site {
+                profile: profile.or_else(|| base.site.profile.clone()),
+                region: region.or_else(|| base.site.region.clone()),
+                ..base.site.clone()
+            },
+            database: database?,
+            engine,
+            listen: listen?,
+            idle_timeout: idle_timeout.unwrap_or(base.idle_timeout),
+            start_timeout: start_timeout.unwrap_or(base.start_timeout),
+            endpoints: endpoints.unwrap_or_else(|| base.endpoints.clone()),
+            db_name,
+            user,
+            password,
+        })
+    }
+
+    fn runs(&mut self, written: &file::Site) -> Option<Runs> {
+        match (&written.task_definition, &written.service) {
+            (Field::Given(task), Field::Given(service)) => {
+                let (later, key, other, earlier) = if service.line >= task.line {
+                    (service.line, "service", "task_definition", task.line)
+                } else {
+                    (task.line, "task_definition", "service", service.line)
+                };
+                let reason = format!("{other} is given too (line {earlier})");
+                let hint = "keep one: task_definition starts tasks of our own, service uses one that runs anyway";
+                self.fault(later, key, reason, hint);
+                None
+            }
+            (Field::Given(task), Field::Absent | Field::Faulty) => {
+                self.aws_name(task.clone(), "task_definition").map(Runs::TaskDefinition)
+            }
+            (Field::Absent | Field::Faulty, Field::Given(service)) => {
+                self.aws_name(service.clone(), "service").map(Runs::Service)
+            }
+            (Field::Absent, Field::Absent) => {
+                let hint = "add task_definition = \"…\" to start tasks of our own, \
+                            or service = \"…\" to use one that runs anyway";
+                self.fault(self.line, "task_definition", "missing", hint);
+                None
+            }
+            (Field::Faulty, _) | (_, Field::Faulty) => None,
+        }
+    }
+
+    fn select(
+        &mut self,
+        written: Field<Selection>,
+        key: &str,
+        prefix: &str,
+        required: bool,
+    ) -> Option<Select> {
+        if required && written.is_absent() {
+            let hint = format!("add {key} = {{ name = \"…\" }}, or {key} = [\"{prefix}…\"]");
+            self.fault(self.line, key, "missing", hint);
+        }
+        let at = written.given()?;
+        match at.value {
+            Selection::Ids(ids) => {
+                if ids.is_empty() {
+                    self.fault(at.line, key, "names none", format!("write [\"{prefix}…\"]"));
+                }
+                for id in &ids {
+                    let rest = id.value.strip_prefix(prefix);
+                    if !rest.is_some_and(|rest| words::made_of(rest, "")) {
+                        let reason = format!("{:?} is no id", id.value);
+                        let hint = format!(
+                            "an id begins with \"{prefix}\"; by name: {key} = {{ name = {:?} }}",
+                            id.value
+                        );
+                        self.fault(id.line, key, reason, hint);
+                    }
+                }
+                Some(Select::Ids(ids.into_iter().map(|id| id.value).collect()))
+            }
+            Selection::Name(name) => self.plain(name, &format!("{key}.name")).map(Select::Name),
+            Selection::Tags(tags) => {
+                if tags.is_empty() {
+                    let hint = "write tags = { Tier = \"private\" }";
+                    self.fault(at.line, &format!("{key}.tags"), "names none", hint);
+                }
+                Some(Select::Tags(
+                    tags.into_iter().map(|(tag, value)| (tag.value, value)).collect(),
+                ))
+            }
+        }
+    }
+
+    fn spot(&mut self, written: Field<String>) -> bool {
+        let Some(at) = written.given() else { return false };
+        if !LAUNCHES.contains(&at.value.as_str()) {
+            let hint = words::did_you_mean(&at.value, &LAUNCHES)
+                .unwrap_or_else(|| format!("write one of {}", LAUNCHES.join(", ")));
+            self.fault(at.line, "launch", format!("there is no {:?}", at.value), hint);
+        }
+        at.value == SPOT
+    }
+
+    fn database(
+        &mut self,
+        kinds: Kinds,
+        endpoint: Field<String>,
+        port: Field<i64>,
+    ) -> Option<DatabaseRef> {
+        let faulty = kinds.any_faulty();
+        let aurora = !kinds.aurora.is_absent();
+        let host = !kinds.host.is_absent();
+        let mut given = kinds.given();
+        if given.is_empty() {
+            if !faulty {
+                let hint = "say which database it is: rds = \"…\", aurora = \"…\", proxy = \"…\", \
+                            or host = \"…\" and port";
+                self.fault(self.line, "rds", "missing", hint);
+            }
+            return None;
+        }
+        given.sort_by_key(|(_, at)| at.line);
+        let (key, at) = given.remove(0);
+        for (other, later) in &given {
+            let reason = format!("{key} is given too (line {})", at.line);
+            self.fault(later.line, other, reason, "keep one of rds, aurora, proxy, host");
+        }
+        if let (Some(line), false) = (endpoint.line(), aurora) {
+            let hint = "remove it, or name a cluster: aurora = \"…\"";
+            self.fault(line, "endpoint", "goes with aurora only", hint);
+        }
+        if let (Some(line), false) = (port.line(), host) {
+            let hint = "remove it; the port is looked up with the database";
+            self.fault(line, "port", "goes with host only", hint);
+        }
+        match key {
+            "rds" => self.identifier(at, key).map(DatabaseRef::Rds),
+            "proxy" => self.identifier(at, key).map(DatabaseRef::Proxy),
+            "aurora" => {
+                let endpoint = self.maybe(endpoint, |check, at| check.identifier(at, "endpoint"));
+                let endpoint = match endpoint.as_deref() {
+                    None | Some("writer") => AuroraEndpoint::Writer,
+                    Some("reader") => AuroraEndpoint::Reader,
+                    Some(custom) => AuroraEndpoint::Custom(custom.to_owned()),
+                };
+                self.identifier(at, key).map(|id| DatabaseRef::Aurora(id, endpoint))
+            }
+            _ => {
+                let line = at.line;
+                let host = self.host(at, key);
+                let port = self.port(port, line);
+                Some(DatabaseRef::Host(host?, port?))
+            }
+        }
+    }
+
+    fn port(&mut self, written: Field<i64>, host_line: usize) -> Option<u16> {
+        match written {
+            Field::Absent => {
+                let hint = "add the port that it listens on in the VPC: port = 5432";
+                self.fault(host_line, "port", "missing: a host needs one", hint);
+                None
+            }
+            Field::Faulty => None,
+            Field::Given(at) => {
+                let port = u16::try_from(at.value).ok().filter(|port| *port != 0);
+                if port.is_none() {
+                    let reason = format!("{} is no port", at.value);
+                    self.fault(at.line, "port", reason, "a port is between 1 and 65535");
+                }
+                port
+            }
+        }
+    }
+
+    /// An RDS identifier. People paste the endpoint's name here, whose first part it is.
+    fn identifier(&mut self, at: At<String>, key: &str) -> Option<String> {
+        if words::made_of(&at.value, "-") && at.value.len() <= LONGEST_IDENTIFIER {
+            return Some(at.value);
+        }
+        let hint = match at.value.split_once('.') {
+            Some((id, rest)) if rest.contains(".rds.") => {
+                format!(
+                    "that is an endpoint's name; the identifier is its first part: {key} = {id:?}"
+                )
+            }
+            _ => "an identifier is made of letters, digits and \"-\"".to_owned(),
+        };
+        self.fault(at.line, key, format!("{:?} is no identifier", at.value), hint);
+        None
+    }
+
+    fn host(&mut self, at: At<String>, key: &str) -> Option<String> {
+        let bare = at.value.trim_start_matches('[').trim_end_matches(']');
+        if bare.parse::<Ipv6Addr>().is_ok() {
+            return Some(bare.to_owned());
+        }
+        if words::is_host_name(&at.value) {
+            return Some(at.value);
+        }
+        let rest = at.value.split_once("://").map_or(at.value.as_str(), |(_, rest)| rest);
+        let rest = rest.split('/').next().unwrap_or(rest);
+        let rest = rest.rsplit('@').next().unwrap_or(rest);
+        let hint = match rest.split_once(':') {
+            Some((host, port)) if words::is_host_name(host) && port.parse::<u16>().is_ok() => {
+                format!("write {key} = {host:?} and port = {port}")
+            }
+            _ if words::is_host_name(rest) => format!("write {key} = {rest:?}"),
+            _ => "write a name or an address, without a scheme or a path".to_owned(),
+        };
+        // Not the value: a URL may hold a password.
+        self.fault(at.line, key, "is no host", hint);
+        None
+    }
+
+    fn hosts(&mut self, written: Field<Vec<At<String>>>) -> Option<Vec<String>> {
+        let at = written.given()?;
+        for host in &at.value {
+            if !words::is_host_name(&host.value) {
+                let rest = host.value.split_once("://").map_or("", |(_, rest)| rest);
+                let name = rest.split(['/', ':']).next().unwrap_or_default();
+                let hint = if words::is_host_name(name) {
+                    format!("write {name:?}")
+                } else {
+                    "write a host's name: \"vpce-….ssmmessages.REGION.vpce.amazonaws.com\""
+                        .to_owned()
+                };
+                self.fault(host.line, "endpoints", format!("{:?} is no host", host.value), hint);
+            }
+        }
+        // Names are compared whole, so they are kept as a URL has them.
+        let kept = |host: At<String>| host.value.trim_end_matches('.').to_ascii_lowercase();
+        Some(at.value.into_iter().map(kept).collect())
+    }
+
+    fn engine(&mut self, at: At<String>) -> Option<Engine> {
+        let engine = Engine::from_word(&at.value);
+        if engine.is_none() {
+            let hint = match Engine::from_name(&at.value) {
+                Engine::Other => words::did_you_mean(&at.value, &Engine::WORDS)
+                    .unwrap_or_else(|| format!("write one of {}", Engine::WORDS.join(", "))),
+                known @ (Engine::Postgres | Engine::Mysql) => {
+                    format!("did you mean {:?}?", known.word())
+                }
+            };
+            self.fault(at.line, "engine", format!("there is no {:?}", at.value), hint);
+        }
+        engine
+    }
+
+    /// Never says the value: somebody may have written the password itself.
+    fn password(&mut self, at: At<Password>, database: Option<&DatabaseRef>) -> Option<SecretRef> {
+        match at.value {
+            Password::Secret(name) => {
+                if words::made_of(&name.value, "/_+=.@-:!") && name.value.len() <= LONGEST_SECRET {
+                    return Some(SecretRef::Named(name.value));
+                }
+                let hint = "write the secret's name or ARN, as Secrets Manager shows it";
+                self.fault(name.line, "password.secret", "is no name of a secret", hint);
+                None
+            }
+            Password::RdsManaged(flag) if !flag.value => {
+                let hint = "remove it, or write password = { secret = \"…\" }";
+                self.fault(flag.line, "password.rds_managed", "says nothing when false", hint);
+                None
+            }
+            Password::RdsManaged(flag) => match database? {
+                managed @ (DatabaseRef::Rds(_) | DatabaseRef::Aurora(..)) => {
+                    Some(SecretRef::Managed(managed.clone()))
+                }
+                DatabaseRef::Proxy(_) | DatabaseRef::Host(..) => {
+                    let hint = "name the secret: password = { secret = \"…\" }";
+                    let reason = "goes with rds and aurora only";
+                    self.fault(flag.line, "password.rds_managed", reason, hint);
+                    None
+                }
+            },
+        }
+    }
+
+    fn region(&mut self, at: At<String>) -> Option<String> {
+        // It becomes part of a host's name.
+        let parts: Vec<&str> = at.value.split('-').collect();
+        let lower = |part: &&str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        };
+        let number = parts.last().is_some_and(|last| last.parse::<u8>().is_ok());
+        if parts.len() >= 3 && parts.iter().all(lower) && number {
+            return Some(at.value);
+        }
+        let zone = at.value.trim_end_matches(|c: char| c.is_ascii_lowercase());
+        let hint =
+            if zone.len() + 1 == at.value.len() && zone.ends_with(|c: char| c.is_ascii_digit()) {
+                format!("that is an availability zone; write region = {zone:?}")
+            } else {
+                "write it as AWS does: region = \"ap-northeast-1\"".to_owned()
+            };
+        self.fault(at.line, "region", format!("{:?} is no region", at.value), hint);
+        None
+    }
+
+    fn idle_timeout(&mut self, written: Field<String>) -> Option<Duration> {
+        self.maybe(written, |check, at| check.duration(at, "idle_timeout", LONGEST_IDLE))
+    }
+
+    fn start_timeout(&mut self, written: Field<String>) -> Option<Duration> {
+        self.maybe(written, |check, at| check.duration(at, "start_timeout", LONGEST_START))
+    }
+
+    fn duration(&mut self, at: At<String>, key: &str, most: Duration) -> Option<Duration> {
+        let Ok(duration) = humantime::parse_duration(at.value.trim()) else {
+            let hint = match at.value.trim().parse::<u64>() {
+                Ok(number) => format!("seconds are written \"{number}s\", minutes \"{number}m\""),
+                Err(_) => "write a number and a unit: \"90s\", \"15m\", \"1h 30m\"".to_owned(),
+            };
+            self.fault(at.line, key, format!("{:?} is no time", at.value), hint);
+            return None;
+        };
+        if (SHORTEST_TIMEOUT..=most).contains(&duration) {
+            return Some(duration);
+        }
+        let bounds = [SHORTEST_TIMEOUT, most].map(humantime::format_duration);
+        let hint = format!("between {} and {}; a small \"m\" is minutes", bounds[0], bounds[1]);
+        let reason =
+            format!("{:?} is too {}", at.value, if duration > most { "long" } else { "short" });
+        self.fault(at.line, key, reason, hint);
+        None
+    }
+
+    /// A name or an ARN.
+    fn aws_name(&mut self, at: At<String>, key: &str) -> Option<String> {
+        self.shaped(at, key, words::made_of, "-_:/.", "a name or an ARN")
+    }
+
+    /// Any text that fits into one line.
+    fn plain(&mut self, at: At<String>, key: &str) -> Option<String> {
+        let one_line =
+            |text: &str, _: &str| !text.is_empty() && !text.chars().any(char::is_control);
+        self.shaped(at, key, one_line, "", "a text of one line, not empty")
+    }
+
+    fn shaped(
+        &mut self,
+        at: At<String>,
+        key: &str,
+        fits: impl Fn(&str, &str) -> bool,
+        others: &str,
+        wanted: &str,
+    ) -> Option<String> {
+        if fits(&at.value, others) {
+            return Some(at.value);
+        }
+        let reason = match at.value.is_empty() {
+            true => "is empty".to_owned(),
+            false => format!("{:?} cannot be it", at.value),
+        };
+        self.fault(at.line, key, reason, format!("write {wanted}"));
+        None
+    }
+
+    fn required(&mut self, field: Field<String>, key: &str, what: &str) -> Option<At<String>> {
+        if field.is_absent() {
+            self.fault(self.line, key, "missing", format!("add {key} = \"…\": {what}"));
+        }
+        field.given()
+    }
+
+    fn maybe<T, M>(
+        &mut self,
+        field: Field<T>,
+        check: impl FnOnce(&mut Self, At<T>) -> Option<M>,
+    ) -> Option<M> {
+        field.given().and_then(|at| check(self, at))
+    }
+
+    fn fault(
+        &mut self,
+        line: usize,
+        key: &str,
+        reason: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.faults.add(line, format!("{}.{key}", self.key), reason, hint);
+    }
+}
+
+/// The four ways to say which database it is.
+struct Kinds {
+    rds: Field<String>,
+    aurora: Field<String>,
+    proxy: Field<String>,
+    host: Field<String>,
+}
+
+impl Kinds {
+    fn any_faulty(&self) -> bool {
+        [&self.rds, &self.aurora, &self.proxy, &self.host]
+            .into_iter()
+            .any(|field| !field.is_absent() && field.line().is_none())
+    }
+
+    fn given(self) -> Vec<(&'static str, At<String>)> {
+        let fields = [
+            ("rds", self.rds),
+            ("aurora", self.aurora),
+            ("proxy", self.proxy),
+            ("host", self.host),
+        ];
+        fields.into_iter().filter_map(|(key, field)| Some((key, field.given()?))).collect()
+    }
+}
+
+const SPOT: &str = "FARGATE_SPOT";
+const LAUNCHES: [&str; 2] = ["FARGATE", SPOT];
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(1); // less would stop a bastion between two queries of a script
+const LONGEST_IDLE: Duration = Duration::from_secs(7 * 24 * 3600); // a week: more is a task that nobody remembers
+const LONGEST_START: Duration = Duration::from_secs(3600); // an hour: no image takes longer, but a missing route does
+const LONGEST_IDENTIFIER: usize = 63; // characters, as RDS allows
+const LONGEST_SECRET: usize = 2048; // characters, as SecretId in Secrets Manager's API

@@ -1,0 +1,194 @@
+//! The TOML as written: unknown keys are refused, every value knows its line.
+//!
+//! Walked by hand: serde stops at the first fault, and a person wants to see them all. What may stand in the file is
+//! what the `read` functions here ask for, and nothing else.
+
+use toml::de::DeTable;
+
+use super::fault::Faults;
+use super::reader::{Lines, NamedTable, Reader};
+
+/// A config file.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) sites: Vec<Site>,
+    pub(super) targets: Vec<Target>,
+}
+
+/// `[site.NAME]`
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) name: At<String>,
+    pub(super) profile: Field<String>,
+    pub(super) region: Field<String>,
+    pub(super) cluster: Field<String>,
+    pub(super) task_definition: Field<String>,
+    pub(super) service: Field<String>,
+    pub(super) container: Field<String>,
+    pub(super) subnets: Field<Selection>,
+    pub(super) security_groups: Field<Selection>,
+    pub(super) launch: Field<String>,
+    pub(super) assign_public_ip: Field<bool>,
+    pub(super) idle_timeout: Field<String>,
+    pub(super) start_timeout: Field<String>,
+    pub(super) endpoints: Field<Vec<At<String>>>,
+}
+
+/// `[target.NAME]`
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) name: At<String>,
+    pub(super) site: Field<String>,
+    pub(super) rds: Field<String>,
+    pub(super) aurora: Field<String>,
+    pub(super) endpoint: Field<String>,
+    pub(super) proxy: Field<String>,
+    pub(super) host: Field<String>,
+    pub(super) port: Field<i64>,
+    pub(super) engine: Field<String>,
+    pub(super) listen: Field<Vec<At<Place>>>,
+    pub(super) exposed: Field<bool>,
+    pub(super) database: Field<String>,
+    pub(super) user: Field<String>,
+    pub(super) password: Field<Password>,
+    pub(super) profile: Field<String>,
+    pub(super) region: Field<String>,
+    pub(super) idle_timeout: Field<String>,
+    pub(super) start_timeout: Field<String>,
+    pub(super) endpoints: Field<Vec<At<String>>>,
+}
+
+/// `["subnet-…"]`, `{ name = "…" }` or `{ tags = { … } }`
+#[derive(Debug)]
+pub(super) enum Selection {
+    Ids(Vec<At<String>>),
+    Name(At<String>),
+    Tags(Vec<(At<String>, String)>),
+}
+
+/// `{ secret = "…" }` or `{ rds_managed = true }`
+#[derive(Debug)]
+pub(super) enum Password {
+    Secret(At<String>),
+    RdsManaged(At<bool>),
+}
+
+/// One item of `listen`.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Port(i64),
+    Word(String),
+}
+
+/// A value and the line it stands in.
+#[derive(Clone, Debug)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) line: usize,
+}
+
+/// What was found under a key.
+#[derive(Debug)]
+pub(super) enum Field<T> {
+    /// Nothing.
+    Absent,
+    /// Something of the wrong type, which has been told.
+    Faulty,
+    /// A value.
+    Given(At<T>),
+}
+
+impl<T> Field<T> {
+    /// The value, where there is one.
+    pub(super) fn given(self) -> Option<At<T>> {
+        match self {
+            Self::Given(at) => Some(at),
+            Self::Absent | Self::Faulty => None,
+        }
+    }
+
+    /// Where the value stands.
+    pub(super) fn line(&self) -> Option<usize> {
+        match self {
+            Self::Given(at) => Some(at.line),
+            Self::Absent | Self::Faulty => None,
+        }
+    }
+
+    /// Whether nothing was written.
+    pub(super) fn is_absent(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Faulty | Self::Given(_) => false,
+        }
+    }
+}
+
+/// The file as written; nothing where it is not TOML.
+pub(super) fn read(text: &str, faults: &mut Faults) -> Option<File> {
+    let lines = Lines::of(text);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for err in &errors {
+        let line = err.span().map_or(1, |span| lines.at(span.start));
+        faults.add(line, "", err.message(), "");
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    let mut root = Reader::new(root.get_ref(), String::new(), &lines, faults);
+    let sites =
+        root.tables("site").into_iter().map(|table| site(table, &lines, root.faults)).collect();
+    let targets =
+        root.tables("target").into_iter().map(|table| target(table, &lines, root.faults)).collect();
+    root.finish();
+    Some(File { sites, targets })
+}
+
+fn site(table: NamedTable<'_, '_>, lines: &Lines, faults: &mut Faults) -> Site {
+    let mut from = Reader::new(table.table, table.key, lines, faults);
+    let site = Site {
+        name: table.name,
+        profile: from.text("profile"),
+        region: from.text("region"),
+        cluster: from.text("cluster"),
+        task_definition: from.text("task_definition"),
+        service: from.text("service"),
+        container: from.text("container"),
+        subnets: from.selection("subnets", "subnet-0a1b2c3d"),
+        security_groups: from.selection("security_groups", "sg-0a1b2c3d"),
+        launch: from.text("launch"),
+        assign_public_ip: from.flag("assign_public_ip"),
+        idle_timeout: from.duration("idle_timeout"),
+        start_timeout: from.duration("start_timeout"),
+        endpoints: from.texts("endpoints"),
+    };
+    from.finish();
+    site
+}
+
+fn target(table: NamedTable<'_, '_>, lines: &Lines, faults: &mut Faults) -> Target {
+    let mut from = Reader::new(table.table, table.key, lines, faults);
+    let target = Target {
+        name: table.name,
+        site: from.text("site"),
+        rds: from.text("rds"),
+        aurora: from.text("aurora"),
+        endpoint: from.text("endpoint"),
+        proxy: from.text("proxy"),
+        host: from.text("host"),
+        port: from.number("port"),
+        engine: from.text("engine"),
+        listen: from.places("listen"),
+        exposed: from.flag("exposed"),
+        database: from.text("database"),
+        user: from.text("user"),
+        password: from.password("password"),
+        profile: from.text("profile"),
+        region: from.text("region"),
+        idle_timeout: from.duration("idle_timeout"),
+        start_timeout: from.duration("start_timeout"),
+        endpoints: from.texts("endpoints"),
+    };
+    from.finish();
+    target
+}
