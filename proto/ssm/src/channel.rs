@@ -22,18 +22,19 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::config::Config;
-use crate::dice::Dice;
 use crate::error::{Refused, StreamGone};
 use crate::event::{Closed, Counters, Event, Now, StreamId, Timer};
 use crate::handshake::Handshake;
 use crate::inbox::{Arrival, Inbox};
-use crate::message::{HEADER, Head, Message, MessageKind};
+use crate::message::{HEADER, Message, MessageKind};
 use crate::mux::Mux;
 use crate::outbox::{Acknowledged, Outbox};
 use crate::payload::{self, Flag};
+use crate::pen::Pen;
+use crate::window::Window;
 
 /// One data channel, for as many websockets as its session lives through.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub struct Channel {
     config: Config,
     state: State,
     road: Road,
-    race: Race,
+    window: Window,
     inbox: Inbox,
     outbox: Outbox,
     mux: Mux,
@@ -51,10 +52,8 @@ pub struct Channel {
     agent_version: Option<String>,
     /// When an old agent is to hear from us.
     keepalive: Option<Instant>,
-    dice: Dice,
     counters: Counters,
-    /// Where messages are written; one piece of memory serves several of them.
-    paper: BytesMut,
+    pen: Pen,
 }
 
 impl Channel {
@@ -64,7 +63,7 @@ impl Channel {
         Self {
             state: State::Opening(Handshake::default()),
             road: Road::Free,
-            race: Race::NothingSent,
+            window: Window::new(&config),
             inbox: Inbox::new(&config),
             outbox: Outbox::new(config.rto_floor, config.rto_ceiling),
             mux: Mux::new(&config),
@@ -72,9 +71,8 @@ impl Channel {
             events: VecDeque::new(),
             agent_version: None,
             keepalive: None,
-            dice: Dice::new(seed),
             counters: Counters::default(),
-            paper: BytesMut::new(),
+            pen: Pen::new(seed, payload_size),
             config: Config { payload_size, ..config },
         }
     }
@@ -153,14 +151,10 @@ impl Channel {
             return None;
         }
         if let Some((number, id)) = self.inbox.next_acknowledgement() {
-            self.begin();
-            payload::write_acknowledgement(
-                &mut self.paper,
-                &MessageKind::OutputStreamData,
-                id,
-                number,
-            );
-            return Some(self.seal(&MessageKind::Acknowledge, 0, 0, now));
+            let (of, answer) = (MessageKind::OutputStreamData, MessageKind::Acknowledge);
+            return self.pen.write(&answer, 0, 0, now, |out| {
+                payload::write_acknowledgement(out, &of, id, number);
+            });
         }
         if let Road::Paused { .. } = self.road {
             return None;
@@ -170,7 +164,7 @@ impl Channel {
             return Some(message);
         }
         if let Some(note) = self.notes.pop_front() {
-            return Some(self.send_note(note, now));
+            return self.send_note(note, now);
         }
         self.send_data(now)
     }
@@ -378,11 +372,7 @@ impl Channel {
                 return;
             }
         }
-        if let Race::On { first } = self.race
-            && number >= first
-        {
-            self.race = Race::Won;
-        }
+        self.window.acknowledged(number);
         if let State::Ending { flag: Some(flag) } = self.state
             && number == flag
         {
@@ -400,80 +390,46 @@ impl Channel {
         self.events.push_back(Event::Closed(closed));
     }
 
-    fn send_note(&mut self, note: Note, now: Now) -> Bytes {
+    fn send_note(&mut self, note: Note, now: Now) -> Option<Bytes> {
         let number = self.outbox.next_number();
-        self.begin();
-        let payload_type = match note {
-            Note::Response(response) => {
-                self.paper.extend_from_slice(&response);
-                payload::HANDSHAKE_RESPONSE
-            }
+        let (payload_type, payload) = match note {
+            Note::Response(response) => (payload::HANDSHAKE_RESPONSE, response),
             Note::Terminate => {
-                self.paper.extend_from_slice(&Flag::TerminateSession.encode());
                 if let State::Ending { flag } = &mut self.state {
                     *flag = Some(number);
                 }
-                payload::FLAG
+                (payload::FLAG, Bytes::copy_from_slice(&Flag::TerminateSession.encode()))
             }
         };
-        self.send_numbered(payload_type, now)
+        let kind = MessageKind::InputStreamData;
+        let message = self
+            .pen
+            .write(&kind, number, payload_type, now, |out| out.extend_from_slice(&payload))?;
+        self.keep(message, now)
     }
 
     fn send_data(&mut self, now: Now) -> Option<Bytes> {
-        if !matches!(self.state, State::Open) || !self.mux.has_output() || !self.has_room() {
+        let wanted = matches!(self.state, State::Open) && self.mux.has_output();
+        if !wanted || !self.window.has_room(&self.outbox) {
             return None;
         }
-        self.begin();
-        self.mux.pack(&mut self.paper, self.config.payload_size, &mut self.events);
-        if self.paper.len() == HEADER {
-            self.paper.clear();
-            return None;
-        }
-        if let Race::NothingSent = self.race {
-            self.race = Race::On { first: self.outbox.next_number() };
-        }
+        let number = self.outbox.next_number();
+        let room = self.config.payload_size;
+        let kind = MessageKind::InputStreamData;
+        let message = self.pen.write(&kind, number, payload::OUTPUT, now, |out| {
+            self.mux.pack(out, room, &mut self.events);
+        })?;
+        self.window.data_sent(number);
         if self.keepalive.is_some() {
             self.keepalive = Some(now.instant + KEEPALIVE);
         }
-        Some(self.send_numbered(payload::OUTPUT, now))
+        self.keep(message, now)
     }
 
-    /// Whether the window has room for one more message with data.
-    fn has_room(&self) -> bool {
-        let frames = match self.race {
-            Race::NothingSent | Race::On { .. } => self.config.first_frames,
-            Race::Won => self.config.window_frames,
-        };
-        self.outbox.frames() < frames.max(1)
-            && self.outbox.bytes() < self.config.window_bytes
-            && self.outbox.span() < WIDEST_SPAN
-    }
-
-    fn send_numbered(&mut self, payload_type: u32, now: Now) -> Bytes {
-        let number = self.outbox.next_number();
-        let message = self.seal(&MessageKind::InputStreamData, number, payload_type, now);
+    /// Keeps a numbered message, which is sent now, until it is acknowledged.
+    fn keep(&mut self, message: Bytes, now: Now) -> Option<Bytes> {
         self.outbox.sent(message.clone(), message.len() - HEADER, now.instant);
-        message
-    }
-
-    /// Begins a message: its payload is to be written behind the header's place.
-    fn begin(&mut self) {
-        let most = HEADER + self.config.payload_size.max(ROOM_FOR_NOTES);
-        if self.paper.capacity() < most {
-            self.paper.reserve(most.max(PAPER));
-        }
-        self.paper.resize(HEADER, 0);
-    }
-
-    /// Fills in the header of the message that was begun.
-    fn seal(&mut self, kind: &MessageKind, seq: i64, payload_type: u32, now: Now) -> Bytes {
-        // As Amazon's plugin: an acknowledgement is a beginning and an end, data are neither.
-        let flags = if let MessageKind::Acknowledge = kind { 3 } else { 0 };
-        let id = self.dice.message_id();
-        // The agent drops a message that says it was made at 0.
-        let created_ms = now.unix_ms.max(1);
-        Head { kind, created_ms, seq, flags, id, payload_type }.seal(&mut self.paper);
-        self.paper.split().freeze()
+        Some(message)
     }
 }
 
@@ -502,19 +458,6 @@ enum Road {
     Lost,
 }
 
-/// Whether the agent listens. It says that the handshake is complete before its port session takes
-/// data; what comes too early it leaves unacknowledged. So little is sent before it has
-/// acknowledged the first of it.
-#[derive(Clone, Copy, Debug)]
-enum Race {
-    NothingSent,
-    On {
-        /// The number of the first message with data.
-        first: i64,
-    },
-    Won,
-}
-
 /// A numbered message that is not data.
 #[derive(Debug)]
 enum Note {
@@ -528,11 +471,3 @@ enum Note {
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// Room for a few frames; less makes headers of everything.
 const LEAST_PAYLOAD: usize = 64;
-/// Acknowledgements and flags fit in here without asking for memory.
-const ROOM_FOR_NOTES: usize = 256;
-/// How far the newest message may be ahead of the oldest unacknowledged: the agent keeps 100,000
-/// that came too early, Amazon's plugin 10,000.
-const WIDEST_SPAN: usize = 8192;
-/// How much memory is asked for at once, for about 14 messages: not more, because one
-/// unacknowledged message keeps it all.
-const PAPER: usize = 16 << 10;

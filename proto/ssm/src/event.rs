@@ -93,3 +93,14 @@ pub struct Counters {
     /// Bytes that came for streams that are not there.
     pub stray_bytes: u64,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Now;
+
+    /// Some moment to count from.
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
+    pub(crate) fn now() -> Now {
+        Now { instant: std::time::Instant::now(), unix_ms: 1_700_000_000_000 }
+    }
+}

@@ -186,3 +186,126 @@ const LAST_WITHOUT_MUX: [u64; 4] = [3, 0, 196, 0];
 const LAST_WITHOUT_MUX_TEXT: &str = "3.0.196.0";
 /// The last agent whose smux wants to hear from us.
 const LAST_WITH_KEEPALIVE: [u64; 4] = [3, 1, 1511, 0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PORT: &str = r#"{"ActionType":"SessionType","ActionParameters":{"SessionType":"Port",
+        "Properties":{"host":"db","portNumber":"5432","type":"LocalPortForwarding"}}}"#;
+    const KMS_ACTION: &str =
+        r#"{"ActionType":"KMSEncryption","ActionParameters":{"KMSKeyId":"key"}}"#;
+
+    /// What becomes of a request by an agent of this version for these actions.
+    fn asked(
+        version: &str,
+        actions: &[&str],
+    ) -> (Handshake, HandshakeResponse, Option<Unsupported>) {
+        let actions = actions.join(",");
+        let request =
+            format!(r#"{{"AgentVersion":"{version}","RequestedClientActions":[{actions}]}}"#);
+        let mut handshake = Handshake::default();
+        let answer = handshake.request(request.as_bytes(), "1.2.764.0").unwrap();
+        (handshake, serde_json::from_slice(&answer.response).unwrap(), answer.refusal)
+    }
+
+    fn statuses(response: &HandshakeResponse) -> Vec<u8> {
+        response.processed_client_actions.iter().map(|action| action.action_status).collect()
+    }
+
+    #[test]
+    fn a_port_session_is_answered_in_the_words_of_amazons_plugin() {
+        let request = format!(r#"{{"AgentVersion":"3.3.0.0","RequestedClientActions":[{PORT}]}}"#);
+        let mut handshake = Handshake::default();
+        let answer = handshake.request(request.as_bytes(), "1.2.677.0").unwrap();
+        assert_eq!(
+            str::from_utf8(&answer.response).unwrap(),
+            r#"{"ClientVersion":"1.2.677.0","ProcessedClientActions":[{"ActionType":"SessionType","ActionStatus":1,"ActionResult":null,"Error":""}],"Errors":null}"#
+        );
+        assert_eq!(answer.refusal, None);
+        let agent = handshake.complete(b"{}").unwrap();
+        assert_eq!(agent, Agent { version: "3.3.0.0".to_owned(), wants_keepalive: false });
+    }
+
+    #[test]
+    fn agents_are_told_apart_by_their_version_as_numbers() {
+        for (version, wants_keepalive) in [
+            ("3.0.196.1", true),
+            ("3.0.1000.0", true),
+            ("3.1.1511.0", true),
+            ("3.1.1511.1", false),
+            ("3.1.1575.0", false),
+            ("3.10.0.0", false),
+            ("10.0.0.0", false),
+        ] {
+            let (mut handshake, response, refusal) = asked(version, &[PORT]);
+            assert_eq!((statuses(&response), refusal), (vec![ACTION_SUCCESS], None), "{version}");
+            let agent = handshake.complete(b"{}").unwrap();
+            assert_eq!(agent.wants_keepalive, wants_keepalive, "{version}");
+        }
+    }
+
+    #[test]
+    fn an_agent_without_mux_is_refused_by_its_version() {
+        for version in ["3.0.196.0", "3.0.99.0", "2.3.1569.0", "0.0.0.0"] {
+            let (_, response, refusal) = asked(version, &[PORT]);
+            assert_eq!(statuses(&response), [ACTION_FAILED]);
+            let error = &response.processed_client_actions[0].error;
+            assert!(error.contains("too old"), "{error}");
+            let expected =
+                Unsupported::AgentTooOld { version: version.to_owned(), after: "3.0.196.0" };
+            assert_eq!(refusal, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_not_four_numbers_is_no_version() {
+        for version in ["", "3.3.0", "3.3.0.0.0", "3.3.0.x", "3.3..0", "-1.0.0.0"] {
+            let (_, _, refusal) = asked(version, &[PORT]);
+            let expected = Unsupported::AgentVersion { version: version.to_owned() };
+            assert_eq!(refusal, Some(expected));
+        }
+    }
+
+    #[test]
+    fn encryption_and_unknown_actions_are_answered_with_unsupported_each_in_its_place() {
+        let (_, response, refusal) = asked("3.3.0.0", &[KMS_ACTION, PORT]);
+        assert_eq!(statuses(&response), [ACTION_UNSUPPORTED, ACTION_SUCCESS]);
+        assert!(!response.processed_client_actions[0].error.is_empty());
+        assert_eq!(refusal, Some(Unsupported::Encryption));
+
+        let (_, response, refusal) = asked("3.3.0.0", &[PORT, r#"{"ActionType":"Dance"}"#]);
+        assert_eq!(statuses(&response), [ACTION_SUCCESS, ACTION_UNSUPPORTED]);
+        assert_eq!(refusal, Some(Unsupported::Action { action: "Dance".to_owned() }));
+    }
+
+    #[test]
+    fn a_session_that_is_not_a_port_session_with_many_streams_is_refused() {
+        let session = |parameters: &str| {
+            format!(r#"{{"ActionType":"SessionType","ActionParameters":{parameters}}}"#)
+        };
+        let shell = session(r#"{"SessionType":"Standard_Stream","Properties":null}"#);
+        let (_, response, refusal) = asked("3.3.0.0", &[&shell]);
+        assert_eq!(statuses(&response), [ACTION_UNSUPPORTED]);
+        let session_type = "Standard_Stream".to_owned();
+        assert_eq!(refusal, Some(Unsupported::SessionType { session_type }));
+
+        let single = session(r#"{"SessionType":"Port","Properties":{"portNumber":"22"}}"#);
+        let (_, _, refusal) = asked("3.3.0.0", &[&single]);
+        assert_eq!(refusal, Some(Unsupported::PortKind { kind: String::new() }));
+
+        let (_, _, refusal) = asked("3.3.0.0", &[]);
+        assert_eq!(refusal, Some(Unsupported::NoSessionType));
+    }
+
+    #[test]
+    fn nonsense_and_steps_out_of_turn_are_the_agents_fault() {
+        let nonsense = Handshake::default().request(b"{", "1.2.764.0").unwrap_err();
+        assert_eq!(nonsense.to_string(), "the handshake request cannot be read");
+        let early = Handshake::default().complete(b"{}").unwrap_err();
+        assert_eq!(early.to_string(), "the end of the handshake came out of turn");
+        let (mut handshake, ..) = asked("3.3.0.0", &[PORT]);
+        let twice = handshake.request(b"{}", "1.2.764.0").unwrap_err();
+        assert_eq!(twice.to_string(), "the handshake request came out of turn");
+    }
+}

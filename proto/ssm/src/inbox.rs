@@ -115,3 +115,91 @@ impl Inbox {
         self.acknowledgements.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::message::MessageKind;
+
+    fn message(seq: i64) -> Message {
+        Message {
+            kind: MessageKind::OutputStreamData,
+            created_ms: 1,
+            seq,
+            flags: 0,
+            id: MessageId([7; 16]),
+            payload_type: 1,
+            payload: Bytes::from_static(b"data"),
+        }
+    }
+
+    fn inbox(config: Config) -> Inbox {
+        Inbox::new(&config)
+    }
+
+    /// What is handed on, and which acknowledgements are given, when these arrive.
+    fn deliver(inbox: &mut Inbox, numbers: &[i64], full: bool) -> (Vec<i64>, Vec<i64>) {
+        let mut handed_on = Vec::new();
+        for number in numbers {
+            if let Arrival::InTurn(message) = inbox.arrived(message(*number), full) {
+                handed_on.push(message.seq);
+                handed_on.extend(std::iter::from_fn(|| inbox.next()).map(|message| message.seq));
+            }
+        }
+        let acknowledged = std::iter::from_fn(|| inbox.next_acknowledgement());
+        (handed_on, acknowledged.map(|(number, _)| number).collect())
+    }
+
+    #[test]
+    fn messages_in_any_order_are_handed_on_in_theirs_and_acknowledged_as_they_come() {
+        let (handed_on, acknowledged) =
+            deliver(&mut inbox(Config::default()), &[2, 0, 4, 1, 3], false);
+        assert_eq!(handed_on, [0, 1, 2, 3, 4]);
+        assert_eq!(acknowledged, [2, 0, 4, 1, 3]);
+    }
+
+    #[test]
+    fn a_message_that_was_here_before_is_acknowledged_again_and_handed_on_once() {
+        let mut inbox = inbox(Config::default());
+        let (handed_on, acknowledged) = deliver(&mut inbox, &[0, 0, 2, 2, 1, 0, 2], false);
+        assert_eq!(handed_on, [0, 1, 2]);
+        assert_eq!(acknowledged, [0, 0, 2, 2, 1, 0, 2]);
+        let (_, acknowledged) = deliver(&mut inbox, &[1, 5], true);
+        assert_eq!(acknowledged, [1], "even while there is no room for anything new");
+    }
+
+    #[test]
+    fn what_has_no_room_is_not_acknowledged_and_is_taken_when_it_comes_again() {
+        let bounds = Config { early_frames: 2, early_bytes: 8, ..Config::default() };
+        let mut inbox = inbox(bounds);
+        assert_eq!(deliver(&mut inbox, &[3], false), (vec![], vec![]), "too far ahead");
+        assert_eq!(deliver(&mut inbox, &[1, 2], false), (vec![], vec![1, 2]));
+        assert_eq!(deliver(&mut inbox, &[0], true), (vec![], vec![]), "nobody can take it");
+        assert_eq!(deliver(&mut inbox, &[0], false), (vec![0, 1, 2], vec![0]));
+        assert_eq!(deliver(&mut inbox, &[3], false), (vec![3], vec![3]));
+    }
+
+    #[test]
+    fn early_bytes_are_bounded() {
+        let mut inbox = inbox(Config { early_bytes: 7, ..Config::default() });
+        assert_eq!(deliver(&mut inbox, &[1, 2], false), (vec![], vec![1]));
+        assert_eq!(deliver(&mut inbox, &[0, 3], false), (vec![0, 1], vec![0, 3]));
+    }
+
+    #[test]
+    fn nothing_is_taken_while_too_many_acknowledgements_wait_to_be_sent() {
+        let mut inbox = inbox(Config { pending_acknowledgements: 2, ..Config::default() });
+        assert_eq!(deliver(&mut inbox, &[0, 1, 2], false), (vec![0, 1], vec![0, 1]));
+        assert_eq!(deliver(&mut inbox, &[2], false), (vec![2], vec![2]));
+    }
+
+    #[test]
+    fn a_number_below_zero_is_nonsense() {
+        let mut inbox = inbox(Config::default());
+        assert!(matches!(inbox.arrived(message(-1), false), Arrival::Nonsense));
+        assert!(matches!(inbox.arrived(message(i64::MIN), false), Arrival::Nonsense));
+        assert!(matches!(inbox.arrived(message(i64::MAX), false), Arrival::Refused));
+    }
+}

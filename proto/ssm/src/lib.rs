@@ -8,10 +8,10 @@
 //!      handshake ───────────┤  who is there, what can be done
 //!                           │
 //!         outbox ┌──────────┴──────────┐ inbox
-//!          (rtt) │                     │          numbers, acknowledgements, what is sent again
+//!  (rtt, window) │                     │          numbers, acknowledgements, what is sent again
 //!                └──────────┬──────────┘
 //!                           │
-//!        payload, message   │  header, digest, payload
+//!   payload, message, pen   │  header, digest, payload
 //!                           │
 //!                       websocket                   binary messages
 //! ```
@@ -31,7 +31,9 @@ pub mod message;
 pub mod mux;
 mod outbox;
 pub mod payload;
+mod pen;
 mod rtt;
+mod window;
 
 pub use channel::Channel;
 pub use config::Config;

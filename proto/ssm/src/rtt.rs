@@ -4,7 +4,7 @@
 //! that a quick peer is not asked twice for every hiccup, and doubling while nothing is heard, so
 //! that a slow road is not filled with copies.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An estimate of how long an acknowledgement takes.
 #[derive(Debug)]
@@ -15,12 +15,21 @@ pub(crate) struct Rtt {
     variation: Duration,
     /// How often the wait was doubled since something was measured.
     doublings: u32,
+    /// When it was last doubled.
+    doubled_at: Option<Instant>,
 }
 
 impl Rtt {
     /// An estimate of a road that nobody has measured.
     pub(crate) fn new(floor: Duration, ceiling: Duration) -> Self {
-        Self { floor, ceiling, smooth: FIRST_GUESS, variation: Duration::ZERO, doublings: 0 }
+        Self {
+            floor,
+            ceiling,
+            smooth: FIRST_GUESS,
+            variation: Duration::ZERO,
+            doublings: 0,
+            doubled_at: None,
+        }
     }
 
     /// Takes in how long an acknowledgement took. Only for a message that was sent once: which
@@ -31,10 +40,13 @@ impl Rtt {
         self.doublings = 0;
     }
 
-    /// Takes in that the wait was over and nothing had come.
-    pub(crate) fn expired(&mut self) {
-        if self.wait() < self.ceiling {
+    /// Takes in that the wait for a message sent at `sent_at` was over at `now`. What was lost in one
+    /// burst doubles the wait once: only a message sent since the last doubling is news.
+    pub(crate) fn expired(&mut self, sent_at: Instant, now: Instant) {
+        let news = self.doubled_at.is_none_or(|doubled_at| sent_at >= doubled_at);
+        if news && self.wait() < self.ceiling {
             self.doublings += 1;
+            self.doubled_at = Some(now);
         }
     }
 
@@ -59,6 +71,7 @@ const LEAST_MARGIN: Duration = Duration::from_millis(10);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::tests::now;
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -91,12 +104,23 @@ mod tests {
 
     #[test]
     fn silence_doubles_the_wait_up_to_the_ceiling_and_an_answer_ends_that() {
-        let mut rtt = rtt();
-        rtt.expired();
-        assert_eq!(rtt.wait(), 400 * MS);
-        (0..100).for_each(|_| rtt.expired());
-        assert_eq!(rtt.wait(), 5000 * MS);
+        let (mut rtt, mut now) = (rtt(), now().instant);
+        let waits = [200, 400, 800, 1600, 3200, 5000, 5000].map(|wait| wait * MS);
+        for wait in waits {
+            assert_eq!(rtt.wait(), wait);
+            rtt.expired(now, now + wait);
+            now += wait;
+        }
         rtt.measured(MS);
         assert!(rtt.wait() < 600 * MS, "{:?}", rtt.wait());
+    }
+
+    #[test]
+    fn a_burst_of_losses_doubles_the_wait_once() {
+        let (mut rtt, start) = (rtt(), now().instant);
+        for number in 0..100 {
+            rtt.expired(start + number * MS, start + (200 + number) * MS);
+        }
+        assert_eq!(rtt.wait(), 400 * MS);
     }
 }

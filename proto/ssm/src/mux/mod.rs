@@ -5,6 +5,8 @@
 
 pub mod frame;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
