@@ -128,9 +128,15 @@ impl<T> Field<T> {
 pub(super) fn read(text: &str, faults: &mut Faults) -> Option<File> {
     let lines = Lines::of(text);
     let (root, errors) = DeTable::parse_recoverable(text);
+    let mut told = 0;
     for err in &errors {
         let line = err.span().map_or(1, |span| lines.at(span.start));
-        faults.add(line, "", err.message(), "");
+        // The parser goes on after a fault; what it finds in the same line mostly follows from the first.
+        if line != told {
+            let reason = err.message().trim_end_matches(", expected nothing");
+            faults.add(line, "", reason, "");
+        }
+        told = line;
     }
     if !errors.is_empty() {
         return None;

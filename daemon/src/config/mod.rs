@@ -24,6 +24,7 @@ mod file;
 mod listen;
 mod reader;
 mod report;
+mod values;
 mod words;
 
 pub use fault::{Fault, Faults};
