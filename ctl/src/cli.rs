@@ -1,0 +1,101 @@
+use std::process::ExitCode;
+
+use bastion_api::client::Client;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands::close::Close;
+use crate::commands::config::Config;
+use crate::commands::events::Events;
+use crate::commands::open::Open;
+use crate::commands::password::Password;
+use crate::commands::status::Status;
+use crate::commands::version::Version;
+use crate::commands::wait::Wait;
+use crate::error::Failure;
+use crate::ui::{self, Ui};
+
+/// Drive bastiond: a stable local port for every private AWS database
+#[derive(Debug, Parser)]
+#[command(name = "bastionctl", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// How to say it.
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// How things are said, the same for every command.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct Output {
+    /// Print JSON
+    #[arg(long, global = true, display_order = 100)]
+    pub(crate) json: bool,
+    /// Say only what was asked for, and errors
+    #[arg(long, short, global = true, display_order = 101)]
+    pub(crate) quiet: bool,
+    /// Say more about errors, such as AWS request ids
+    #[arg(long, short, global = true, display_order = 102)]
+    pub(crate) verbose: bool,
+}
+
+/// One verb each, the most used first.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(visible_aliases = ["start", "up"])]
+    Open(Open),
+    #[command(visible_aliases = ["stop", "down"])]
+    Close(Close),
+    Status(Status),
+    Wait(Wait),
+    Events(Events),
+    Password(Password),
+    Config(Config),
+    Version(Version),
+}
+
+impl Cli {
+    /// The arguments of this process.
+    pub(crate) fn of_process() -> Result<Self, clap::Error> {
+        let command = Self::command().term_width(ui::width());
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
+        match self {
+            Self::Open(open) => open.run(client, ui).await,
+            Self::Close(close) => close.run(client, ui).await,
+            Self::Status(status) => status.run(client, ui).await,
+            Self::Wait(wait) => wait.run(client, ui).await,
+            Self::Events(events) => events.run(client, ui).await,
+            Self::Password(password) => password.run(client, ui).await,
+            Self::Config(config) => config.run(client, ui).await,
+            Self::Version(version) => version.run(client, ui).await,
+        }
+    }
+}
+
+/// Prints the help or the version that was asked for, or what is wrong with the arguments.
+pub(crate) fn explain(asked: &clap::Error) -> ExitCode {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds are clap's, not ours")]
+    let code = match asked.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(2),
+    };
+    // Nothing can be said where nothing can be printed.
+    asked.print().ok();
+    code
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0 done                    1 failed                2 usage, or a faulty config
+   3 daemon not running      4 log in to AWS again   5 not permitted
+   6 not found or ambiguous  7 took too long         8 port conflict
+   9 the bastion did not start   10 database unreachable from the bastion
+  11 doctor found problems       70 a bug of ours    130, 143 signals";

@@ -1,0 +1,170 @@
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use bastion_api::client::{Client, Lines};
+use bastion_api::{OpenEvent, OpenRequest, SCHEMA_VERSION, Stage, TargetStatus, Timestamp};
+use clap::Args;
+use serde::Serialize;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::about;
+use crate::address::{Address, client_line, url};
+use crate::clock;
+use crate::error::Failure;
+use crate::ui::Ui;
+use crate::words::{clean, duration, whole};
+
+/// Start a target's bastion and print where to connect
+///
+/// A visit starts it, too; this is for who wants to see it ready first. It counts as a visit that ends when the bastion
+/// is ready. Ctrl-C leaves the start running.
+#[derive(Args, Debug)]
+pub(crate) struct Open {
+    /// The target, as the config names it
+    target: String,
+    /// Keep the bastion for so long, whether anybody visits or not (30m, 2h)
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    hold: Option<Duration>,
+}
+
+/// What is printed of a target that is open.
+#[derive(Serialize)]
+struct Opened<'a> {
+    schema_version: u32,
+    target: &'a TargetStatus,
+    address: Option<String>,
+    client: Option<String>,
+    url: Option<String>,
+    elapsed_seconds: f64,
+    hold_until: Option<Timestamp>,
+}
+
+/// How far the start has come, as last told.
+struct Told {
+    stage: Stage,
+    elapsed: f64,
+    estimate: Option<f64>,
+    at: Instant,
+}
+
+impl Open {
+    pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
+        let request = OpenRequest { hold_seconds: self.hold.map(|hold| hold.as_secs()) };
+        let lines = about(client, &self.target, client.open(&self.target, &request).await).await?;
+        let name = clean(&self.target);
+        ui.on_parting(Some(format!(
+            "{name} goes on starting; to stop it: bastionctl close {name}"
+        )));
+        let (target, elapsed, until) = self.follow(lines, ui).await?;
+        ui.on_parting(None);
+        let address = Address::of(&target);
+        if ui.settings().json {
+            return ui.json(&Opened {
+                schema_version: SCHEMA_VERSION,
+                address: address.as_ref().map(Address::text),
+                client: address.as_ref().and_then(|address| client_line(&target, address)),
+                url: address.as_ref().and_then(|address| url(&target, address)),
+                target: &target,
+                elapsed_seconds: elapsed,
+                hold_until: until,
+            });
+        }
+        remark(&target, elapsed, until, ui);
+        let Some(address) = address else { return Ok(()) };
+        ui.data(&clean(&address.text()))?;
+        if let Some(line) = client_line(&target, &address) {
+            ui.data(&clean(&line))?;
+        }
+        Ok(())
+    }
+
+    /// Shows each stage until the target is ready; on a terminal the time runs on between two of them.
+    async fn follow(
+        &self,
+        mut lines: Lines<OpenEvent>,
+        ui: &mut Ui,
+    ) -> Result<(TargetStatus, f64, Option<Timestamp>), Failure> {
+        let mut told: Option<Told> = None;
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            let line = {
+                // One and the same wait, however often the time is written anew: it has a deadline.
+                let mut next = pin!(lines.next());
+                loop {
+                    tokio::select! {
+                        line = &mut next => break line?,
+                        _ = tick.tick() => {
+                            if let Some(told) = &told {
+                                ui.progress(&told.words(&self.target, clock::now()));
+                            }
+                        }
+                    }
+                }
+            };
+            match line {
+                Some(OpenEvent::Stage { stage, elapsed_seconds, estimate_seconds }) => {
+                    let at = clock::now();
+                    let estimate = estimate_seconds;
+                    let now = Told { stage, elapsed: elapsed_seconds, estimate, at };
+                    let words = now.words(&self.target, at);
+                    // Without a terminal a line a stage is enough, however often the daemon tells it.
+                    let new = told.as_ref().is_none_or(|told| told.stage != stage);
+                    if new {
+                        ui.stage(&words)
+                    } else {
+                        ui.progress(&words)
+                    }
+                    told = Some(now);
+                }
+                Some(OpenEvent::Ready { target, elapsed_seconds, hold_until }) => {
+                    return Ok((target, elapsed_seconds, hold_until));
+                }
+                Some(OpenEvent::Failed { problem }) => return Err(problem.into()),
+                Some(OpenEvent::Unknown) => {}
+                None => return Err(lines.cut().into()),
+            }
+        }
+    }
+}
+
+impl Told {
+    /// `prod-db  pulling image  11 s of about 24 s`
+    fn words(&self, target: &str, now: Instant) -> String {
+        let elapsed = self.elapsed + now.duration_since(self.at).as_secs_f64();
+        let time = match self.estimate {
+            Some(estimate) => {
+                let (elapsed, estimate) = (whole(elapsed), whole(estimate));
+                format!("{} of about {}", duration(elapsed), duration(estimate))
+            }
+            None => duration(whole(elapsed)),
+        };
+        format!("{}  {}  {time}", clean(target), self.stage.words())
+    }
+}
+
+/// What else is good to know about a target that is open.
+fn remark(target: &TargetStatus, elapsed: f64, until: Option<Timestamp>, ui: &mut Ui) {
+    let name = clean(&target.name);
+    let took = if elapsed < 1.0 {
+        "ready".to_owned()
+    } else {
+        format!("ready after {}", duration(whole(elapsed)))
+    };
+    let stays = match (until, target.idle_stop_seconds) {
+        (Some(until), _) => {
+            let left = until.duration_since(clock::today()).as_secs();
+            let left = duration(u64::try_from(left + 1).unwrap_or(0));
+            format!("; kept for {left}, whether anybody visits or not")
+        }
+        (None, Some(idle)) => format!("; stops in {} unless somebody visits", duration(idle)),
+        (None, None) => String::new(),
+    };
+    ui.talk(&format!("{name}: {took}{stays}"));
+    if target.user.is_some() {
+        ui.talk(&format!("password: bastionctl password {name}"));
+    }
+}
+
+/// How often the time is written anew: as often as it changes.
+const TICK: Duration = Duration::from_secs(1);

@@ -1,0 +1,204 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bastion_api::client::Client;
+use bastion_api::paths::{self, Env};
+use bastion_api::{State, Status as Report, TargetStatus, VisitStatus};
+use clap::Args;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::unknown;
+use crate::error::Failure;
+use crate::table::{Cell, Table};
+use crate::ui::{Look, Ui};
+use crate::words::{clean, count, duration, whole, wrap};
+
+/// Show every target: its state, who is connected, when it stops, what is wrong
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// Only this target
+    target: Option<String>,
+    /// Go on showing it, every second
+    #[arg(long, short)]
+    watch: bool,
+}
+
+impl Status {
+    pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
+        if !self.watch {
+            let report = self.report(client).await?;
+            return self.show(&report, ui);
+        }
+        let mut tick = interval(EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        if !ui.settings().json {
+            ui.clear()?;
+        }
+        loop {
+            tick.tick().await;
+            let report = self.report(client).await?;
+            if ui.settings().json {
+                ui.json_line(&report)?;
+            } else {
+                let lines = screen(&report, ui);
+                ui.screen(&lines)?;
+            }
+        }
+    }
+
+    async fn report(&self, client: &Client) -> Result<Report, Failure> {
+        let mut report = client.status().await?;
+        let Some(name) = &self.target else { return Ok(report) };
+        if !report.targets.iter().any(|target| target.name == *name) {
+            let names = report.targets.iter().map(|target| target.name.as_str());
+            return Err(unknown(name, names).into());
+        }
+        report.targets.retain(|target| target.name == *name);
+        Ok(report)
+    }
+
+    fn show(&self, report: &Report, ui: &mut Ui) -> Result<(), Failure> {
+        if ui.settings().json {
+            return ui.json(report);
+        }
+        if report.targets.is_empty() {
+            ui.talk(&no_targets(report));
+            return Ok(());
+        }
+        screen(report, ui).iter().try_for_each(|line| ui.data(line))
+    }
+}
+
+/// The table, and below it what is wrong with each target, with what helps.
+fn screen(report: &Report, ui: &Ui) -> Vec<String> {
+    if report.targets.is_empty() {
+        return vec![no_targets(report)];
+    }
+    let titles = vec!["TARGET", "PORT", "STATE", "VISITS", "IDLE STOP"];
+    let mut table = Table::new(titles, 3);
+    for target in &report.targets {
+        table.row(vec![
+            Cell::new(clean(&target.name), None),
+            Cell::new(port(target), None),
+            Cell::new(state(target), look(target)),
+            Cell::new(visits(target), None),
+            Cell::new(idle_stop(target), None),
+        ]);
+    }
+    let mut lines = table.lines(ui.settings().table_width, |text, look| ui.painted(text, look));
+    for target in &report.targets {
+        lines.extend(problems(target, ui));
+    }
+    lines
+}
+
+/// `prod-db: the AWS login of profile "prod" ended 2 h ago`, and the hint on a line of its own, to be copied.
+fn problems(target: &TargetStatus, ui: &Ui) -> Vec<String> {
+    let mut lines = Vec::new();
+    for problem in &target.problems {
+        let because = match problem.causes.first() {
+            Some(cause) => format!("{}: {cause}", problem.message),
+            None => problem.message.clone(),
+        };
+        let text = clean(&format!("{}: {because}", target.name));
+        let width = ui.settings().width.saturating_sub(PROBLEM.len());
+        for (number, line) in wrap(&text, width).iter().enumerate() {
+            let indent = if number == 0 { PROBLEM } else { HINT };
+            lines.push(format!("{indent}{line}"));
+        }
+        for hint in &problem.hints {
+            lines.push(format!("{HINT}{} {}", ui.painted("hint:", Look::Help), clean(hint)));
+        }
+    }
+    lines
+}
+
+/// The port that people type; where there is only a Unix socket, that word.
+fn port(target: &TargetStatus) -> String {
+    match target.port {
+        Some(port) => port.to_string(),
+        None if target.addresses.iter().any(|address| address.starts_with("unix:")) => {
+            "unix".into()
+        }
+        None => "-".into(),
+    }
+}
+
+fn state(target: &TargetStatus) -> String {
+    match target.state {
+        State::Cold => "cold".into(),
+        State::Starting => starting(target),
+        State::Ready => format!("ready ({})", duration(target.state_seconds)),
+        State::Stopping => "stopping".into(),
+        State::Problem => {
+            let code = target.problems.first().map(|problem| clean(&problem.code));
+            format!("problem {}", code.unwrap_or_default()).trim_end().to_owned()
+        }
+        State::Unknown => "unknown".into(),
+    }
+}
+
+fn look(target: &TargetStatus) -> Option<Look> {
+    match target.state {
+        State::Cold | State::Unknown => None,
+        State::Starting | State::Stopping => Some(Look::Busy),
+        State::Ready => Some(Look::Good),
+        State::Problem => Some(Look::Bad),
+    }
+}
+
+/// `starting 11/~24 s`: how long so far, and how long it takes.
+fn starting(target: &TargetStatus) -> String {
+    let elapsed = target.elapsed_seconds.map_or(target.state_seconds, whole);
+    match target.estimate_seconds {
+        Some(estimate) => format!("starting {elapsed}/~{} s", whole(estimate)),
+        None => format!("starting {}", duration(elapsed)),
+    }
+}
+
+/// `3 pgAdmin, 1 psql`, the most first; those who wait apart.
+fn visits(target: &TargetStatus) -> String {
+    let mut programs: BTreeMap<(bool, String), u64> = BTreeMap::new();
+    for visit in &target.visits {
+        *programs.entry((visit.waiting, program(visit))).or_default() += 1;
+    }
+    let mut programs: Vec<((bool, String), u64)> = programs.into_iter().collect();
+    programs.sort_by_key(|((waiting, _), number)| (*waiting, std::cmp::Reverse(*number)));
+    let mut parts: Vec<String> = programs
+        .into_iter()
+        .map(|((waiting, program), number)| {
+            format!("{number} {program}{}", if waiting { " waiting" } else { "" })
+        })
+        .collect();
+    if target.holds > 0 {
+        parts.push(count(u64::from(target.holds), "hold"));
+    }
+    if parts.is_empty() { "-".into() } else { parts.join(", ") }
+}
+
+fn program(visit: &VisitStatus) -> String {
+    visit.program.as_deref().map_or_else(|| "unknown".into(), clean)
+}
+
+fn idle_stop(target: &TargetStatus) -> String {
+    match target.idle_stop_seconds {
+        Some(seconds) => format!("in {}", duration(seconds)),
+        None => "-".into(),
+    }
+}
+
+fn no_targets(report: &Report) -> String {
+    let usual = || paths::config_path(None, &Env::of_process()).ok();
+    let file = report.config.clone().or_else(|| Some(usual()?.display().to_string()));
+    match file {
+        Some(file) => format!("no targets yet: write them into {}", clean(&file)),
+        None => "no targets yet".into(),
+    }
+}
+
+/// How often a watched status is shown anew: its durations change no faster.
+const EVERY: Duration = Duration::from_secs(1);
+/// What stands before a problem.
+const PROBLEM: &str = "  ";
+/// What stands before its hint, and before its further lines.
+const HINT: &str = "    ";

@@ -1,0 +1,147 @@
+use std::io;
+
+use bastion_api::client::{ClientError, Oddity, Tried, Why};
+use bastion_api::{Problem, ProblemKind};
+
+use crate::signals::Signal;
+use crate::ui::Ui;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// There is no answer from the daemon, or none that was hoped for.
+    Client(ClientError),
+    /// A problem, in words.
+    Problem(Box<Problem>),
+    /// All has been said; this is the kind of it.
+    Told(ProblemKind),
+    /// A signal ended us.
+    Signal(Signal),
+    /// The data cannot be written.
+    Stdout(io::Error),
+    /// The system refused something that we cannot do without.
+    System(io::Error),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
+/// Says how a command ended and gives its exit code.
+pub(crate) fn conclude(done: Result<(), Failure>, ui: &mut Ui) -> u8 {
+    let Err(failure) = done else { return 0 };
+    match failure {
+        Failure::Client(error) => tell(&explain(error), ui),
+        Failure::Problem(problem) => tell(&problem, ui),
+        Failure::Told(kind) => kind.exit_code(),
+        Failure::Signal(signal) => {
+            ui.part();
+            signal.exit_code()
+        }
+        // Whoever read our output has seen enough: `bastionctl events | head -1`.
+        Failure::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => KILLED_BY_SIGPIPE,
+        Failure::Stdout(error) => tell(&plain("C07", "cannot write to stdout", &error), ui),
+        Failure::System(error) => tell(&plain("C08", "cannot start", &error), ui),
+    }
+}
+
+/// What went wrong between us and the daemon, in words.
+pub(crate) fn explain(error: ClientError) -> Problem {
+    match error {
+        ClientError::NotRunning { tried } => not_running(&tried),
+        ClientError::Forbidden { path } => {
+            let kind = ProblemKind::NotPermitted;
+            Problem::new("C02", kind, "not permitted to talk to bastiond")
+                .because(format!("{} belongs to somebody else", path.display()))
+                .hint("set BASTION_SOCKET to the socket of your own bastiond")
+        }
+        ClientError::Problem(problem) => *problem,
+        ClientError::Refused(refused) => refused.problem,
+        ClientError::UnknownCall { call } => {
+            Problem::new("C05", ProblemKind::Failed, "this bastiond cannot do that")
+                .because(format!("it does not know {call}: it is of another version"))
+                .hint("bastionctl version")
+        }
+        ClientError::TimedOut { call, after } => {
+            let seconds = after.as_secs();
+            Problem::new("C03", ProblemKind::TimedOut, "bastiond does not answer")
+                .because(format!("no answer to {call} in {seconds} s"))
+                .hint(RESTART)
+        }
+        ClientError::Lost { call, source } => {
+            Problem::new("C04", ProblemKind::NotRunning, "bastiond went away")
+                .because(format!("its answer to {call} broke off: {source}"))
+                .hint(START)
+        }
+        ClientError::Protocol { call, source } => {
+            let shape = matches!(source, Oddity::Shape(_));
+            let problem = Problem::new("C05", ProblemKind::Bug, "bastiond's answer makes no sense")
+                .because(odd(&call, &source));
+            // Another version is the likeliest reason for another shape.
+            if shape { problem.hint("bastionctl version") } else { problem.hint(RESTART) }
+        }
+    }
+}
+
+/// There is no daemon where one was looked for.
+fn not_running(tried: &[Tried]) -> Problem {
+    let mut problem = Problem::new("C01", ProblemKind::NotRunning, "bastiond is not running");
+    if tried.is_empty() {
+        problem =
+            problem.because("no place is known to look for it").hint("set HOME, or BASTION_SOCKET");
+    }
+    for place in tried {
+        problem = problem.because(format!("{}: {}", place.path.display(), place.why));
+    }
+    let hints = tried.iter().filter_map(|place| match &place.why {
+        Why::Unusable(error) => Some(error.hint()),
+        Why::Missing | Why::Refused | Why::Denied | Why::Other(_) => None,
+    });
+    for hint in hints {
+        problem = problem.hint(hint);
+    }
+    problem.hint(START).hint(BY_HAND)
+}
+
+fn odd(call: &str, oddity: &Oddity) -> String {
+    match oddity {
+        Oddity::Shape(error) => format!("the answer to {call} is {oddity}: {error}"),
+        Oddity::Status(_) | Oddity::TooLong(_) | Oddity::Cut => {
+            format!("the answer to {call}: {oddity}")
+        }
+    }
+}
+
+fn plain(code: &str, message: &str, error: &io::Error) -> Problem {
+    Problem::new(code, ProblemKind::Failed, message).because(error.to_string())
+}
+
+fn tell(problem: &Problem, ui: &mut Ui) -> u8 {
+    ui.problem(problem);
+    problem.kind.exit_code()
+}
+
+/// How a daemon is started that a service manager keeps.
+const START: &str = if cfg!(target_os = "macos") {
+    "launchctl kickstart gui/$(id -u)/com.bastiond"
+} else {
+    "systemctl --user start bastiond"
+};
+/// How such a daemon is started anew.
+const RESTART: &str = if cfg!(target_os = "macos") {
+    "launchctl kickstart -k gui/$(id -u)/com.bastiond"
+} else {
+    "systemctl --user restart bastiond"
+};
+/// How a daemon is started in this terminal.
+const BY_HAND: &str = "bastiond";
+/// The exit code of a program that SIGPIPE kills, as a shell shows it: 128 and 13.
+const KILLED_BY_SIGPIPE: u8 = 141;

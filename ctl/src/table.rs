@@ -1,0 +1,179 @@
+use crate::ui::Look;
+
+/// Columns under titles, two spaces apart, as wide as their widest cell; where that is wider than the screen, one column
+/// is cut, and the names of the first column get a line of their own. A name is never cut: it is there to be copied.
+pub(crate) struct Table {
+    titles: Vec<&'static str>,
+    rows: Vec<Vec<Cell>>,
+    /// The column that may be cut.
+    cut: usize,
+}
+
+/// What stands under one title in one row.
+#[derive(Clone)]
+pub(crate) struct Cell {
+    text: String,
+    look: Option<Look>,
+}
+
+impl Table {
+    /// An empty table with these titles; where it gets too wide, the column with this number is cut.
+    pub(crate) fn new(titles: Vec<&'static str>, cut: usize) -> Self {
+        Self { titles, rows: Vec::new(), cut }
+    }
+
+    /// Adds a row with a cell for each title.
+    pub(crate) fn row(&mut self, cells: Vec<Cell>) {
+        assert_eq!(cells.len(), self.titles.len(), "a cell for each title");
+        self.rows.push(cells);
+    }
+
+    /// The lines of the table, the titles first, none wider than this where that can be.
+    pub(crate) fn lines(
+        &self,
+        width: Option<usize>,
+        paint: impl Fn(&str, Look) -> String,
+    ) -> Vec<String> {
+        let widths = self.widths(width);
+        let titles: Vec<Cell> =
+            self.titles.iter().map(|title| Cell::new(*title, Some(Look::Title))).collect();
+        let mut lines = vec![line(&titles, &widths, &paint)];
+        for row in &self.rows {
+            let mut cells = row.clone();
+            if long(&cells[0].text) > widths[0] {
+                lines.push(std::mem::take(&mut cells[0].text));
+            }
+            cells[self.cut].text = cut(&cells[self.cut].text, widths[self.cut]);
+            lines.push(line(&cells, &widths, &paint));
+        }
+        lines
+    }
+
+    fn widths(&self, width: Option<usize>) -> Vec<usize> {
+        let mut widths: Vec<usize> = self.titles.iter().map(|title| long(title)).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(long(&cell.text));
+            }
+        }
+        let Some(most) = width else { return widths };
+        for (column, least) in [(self.cut, LEAST_CUT), (0, long(self.titles[0]))] {
+            let all = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
+            let over = all.saturating_sub(most);
+            let floor = least.min(widths[column]);
+            widths[column] = widths[column].saturating_sub(over).max(floor);
+        }
+        widths
+    }
+}
+
+impl Cell {
+    /// Text with a look of its own, or none.
+    pub(crate) fn new(text: impl Into<String>, look: Option<Look>) -> Self {
+        Self { text: text.into(), look }
+    }
+}
+
+/// One line without trailing spaces; what is painted counts as wide as it looks.
+fn line(cells: &[Cell], widths: &[usize], paint: &impl Fn(&str, Look) -> String) -> String {
+    let mut line = String::new();
+    let mut gap = 0;
+    for (cell, width) in cells.iter().zip(widths) {
+        if !cell.text.is_empty() {
+            line.push_str(&" ".repeat(gap));
+            match cell.look {
+                Some(look) => line.push_str(&paint(&cell.text, look)),
+                None => line.push_str(&cell.text),
+            }
+            gap = 0;
+        }
+        gap += width.saturating_sub(long(&cell.text)) + GAP;
+    }
+    line
+}
+
+fn cut(cell: &str, width: usize) -> String {
+    if long(cell) <= width {
+        return cell.to_owned();
+    }
+    let kept: String = cell.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end_matches([' ', ',']))
+}
+
+fn long(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Spaces between two columns.
+const GAP: usize = 2;
+/// What is left of the column that is cut: `3 pgAdmin, …`.
+const LEAST_CUT: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str, visits: &str) -> Table {
+        let mut table = Table::new(vec!["TARGET", "PORT", "VISITS", "IDLE"], 2);
+        table.row([name, "15432", visits, "-"].map(|text| Cell::new(text, None)).into());
+        table.row(["a", "1", "-", "in 14 min"].map(|text| Cell::new(text, None)).into());
+        table
+    }
+
+    fn plain(text: &str, _look: Look) -> String {
+        text.into()
+    }
+
+    #[test]
+    fn paint_takes_no_room() {
+        let mut table = Table::new(vec!["A", "B"], 0);
+        table.row(vec![Cell::new("x", Some(Look::Bad)), Cell::new("y", None)]);
+        let lines = table.lines(Some(80), |text, look| format!("<{look:?} {text}>"));
+        assert_eq!(lines, ["<Title A>  <Title B>", "<Bad x>  y"]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_lines_have_no_trailing_spaces() {
+        let expected = [
+            "TARGET   PORT   VISITS  IDLE",
+            "prod-db  15432  1 psql  -",
+            "a        1      -       in 14 min",
+        ];
+        assert_eq!(table("prod-db", "1 psql").lines(None, plain), expected);
+        assert_eq!(table("prod-db", "1 psql").lines(Some(80), plain), expected);
+    }
+
+    #[test]
+    fn the_visits_are_cut_first() {
+        let lines = table("prod-db", "30 pgAdmin, 20 psql, 10 DBeaver").lines(Some(50), plain);
+        let expected = [
+            "TARGET   PORT   VISITS                   IDLE",
+            "prod-db  15432  30 pgAdmin, 20 psql, 1…  -",
+            "a        1      -                        in 14 min",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_long_name_gets_a_line_of_its_own_and_is_never_cut() {
+        let name = "a-database-with-a-very-long-name-indeed";
+        let lines = table(name, "30 pgAdmin, 20 psql").lines(Some(48), plain);
+        let expected = [
+            "TARGET            PORT   VISITS        IDLE",
+            "a-database-with-a-very-long-name-indeed",
+            "                  15432  30 pgAdmin…   -",
+            "a                 1      -             in 14 min",
+        ];
+        assert_eq!(lines, expected);
+        assert!(lines.iter().all(|line| line.chars().count() <= 48));
+    }
+
+    #[test]
+    fn without_a_screen_nothing_is_cut() {
+        let name = "a-database-with-a-very-long-name-indeed";
+        let lines =
+            table(name, "30 pgAdmin, 20 psql, 10 DBeaver, 5 python3, 1 mysql").lines(None, plain);
+        assert!(lines[1].contains("1 mysql"), "{}", lines[1]);
+        assert!(lines[1].starts_with(name), "{}", lines[1]);
+    }
+}
