@@ -61,3 +61,6 @@ pub fn inherited_control_socket() -> io::Result<Option<UnixListener>> {
 pub fn uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,4 +81,4 @@ mod linux;
 mod lsof;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -23,8 +23,8 @@ use thiserror::Error;
 
 /// Binds a socket that only this user may use. Not blocking.
 ///
-/// Its directory is made where it does not exist. It must be this user's and closed to all others; it is not made so,
-/// for it may be somebody's home or `/tmp`.
+/// Its directory is made where it does not exist. It must be this user's and closed to all others; one that holds
+/// nothing else is closed, any other is refused, for it may be somebody's home.
 pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     let bytes = path.as_os_str().as_bytes().len();
     if bytes > MAX_SOCKET_PATH {
@@ -33,7 +33,7 @@ pub fn bind(path: &Path) -> Result<UnixListener, BindError> {
     let io = |err| BindError::System { path: path.to_owned(), err };
     let dir = directory(path);
     DirBuilder::new().recursive(true).mode(PRIVATE_DIR).create(dir).map_err(io)?;
-    closed(dir, path)?;
+    close(dir, path)?;
     let _lock = lock(dir, path)?;
     clear(path)?;
     let listener = UnixListener::bind(path).map_err(io)?;
@@ -114,23 +114,46 @@ fn directory(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether the directory is ours and closed to others.
-fn closed(dir: &Path, path: &Path) -> Result<(), BindError> {
-    let found =
-        fs::metadata(dir).map_err(|err| BindError::System { path: path.to_owned(), err })?;
+/// Sees to it that the directory is ours and closed to others.
+fn close(dir: &Path, path: &Path) -> Result<(), BindError> {
+    let io = |err| BindError::System { path: path.to_owned(), err };
+    let found = fs::metadata(dir).map_err(io)?;
     let mode = found.mode() & 0o7777;
-    if found.uid() == rustix::process::geteuid().as_raw() && mode & 0o077 == 0 {
+    let ours = found.uid() == rustix::process::geteuid().as_raw();
+    if ours && mode & 0o077 == 0 {
         return Ok(());
+    }
+    if ours && holds_only(dir, path).map_err(io)? {
+        return fs::set_permissions(dir, Permissions::from_mode(PRIVATE_DIR)).map_err(io);
     }
     Err(BindError::Open { dir: dir.to_owned(), owner: found.uid(), mode })
 }
 
-/// Keeps every other bastiond from binding in this directory. No second file is needed: a directory can be locked.
-fn lock(dir: &Path, path: &Path) -> Result<File, BindError> {
+fn holds_only(dir: &Path, path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(dir)? {
+        if Some(entry?.file_name().as_os_str()) != path.file_name() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Keeps every other bastiond from binding in this directory until it is dropped. No second file is needed: a directory
+/// can be locked.
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is just being started has the file open, too, until it runs.
+        self.0.unlock().ok();
+    }
+}
+
+fn lock(dir: &Path, path: &Path) -> Result<Held, BindError> {
     let io = |err| BindError::System { path: path.to_owned(), err };
     let held = File::open(dir).map_err(io)?;
     match held.try_lock() {
-        Ok(()) => Ok(held),
+        Ok(()) => Ok(Held(held)),
         Err(TryLockError::WouldBlock) => Err(BindError::Busy { dir: dir.to_owned() }),
         Err(TryLockError::Error(err)) => Err(io(err)),
     }

@@ -58,8 +58,10 @@ impl StateDir {
 
 impl Drop for StateDir {
     fn drop(&mut self) {
-        // So that nobody is told a pid that is somebody else's by now. The lock goes with the file.
+        // So that nobody is told a pid that is somebody else's by now.
         self.lock.set_len(0).ok();
+        // Closing is not enough: a child that is just being started has the file open, too, until it runs.
+        self.lock.unlock().ok();
     }
 }
 
