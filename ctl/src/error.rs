@@ -81,13 +81,27 @@ pub(crate) fn explain(error: ClientError) -> Problem {
                 .because(format!("its answer to {call} broke off: {source}"))
                 .hint(START)
         }
-        ClientError::Protocol { call, source } => {
-            let shape = matches!(source, Oddity::Shape(_));
-            let problem = Problem::new("C05", ProblemKind::Bug, "bastiond's answer makes no sense")
-                .because(odd(&call, &source));
-            // Another version is the likeliest reason for another shape.
-            if shape { problem.hint("bastionctl version") } else { problem.hint(RESTART) }
-        }
+        ClientError::Protocol { call, source } => odd(&call, &source),
+    }
+}
+
+/// An answer that makes no sense, by what is odd about it.
+fn odd(call: &str, oddity: &Oddity) -> Problem {
+    let senseless = |kind| Problem::new("C05", kind, "bastiond's answer makes no sense");
+    match oddity {
+        // Another version is the likeliest reason for another shape.
+        Oddity::Shape(error) => senseless(ProblemKind::Bug)
+            .because(format!("the answer to {call} is {oddity}: {error}"))
+            .hint("bastionctl version"),
+        Oddity::TooLong(_) => senseless(ProblemKind::Bug)
+            .because(format!("the answer to {call} is {oddity}"))
+            .hint("bastionctl version"),
+        Oddity::Status(_) => Problem::new("C05", ProblemKind::Failed, "bastiond gave no reason")
+            .because(format!("the answer to {call}: {oddity}"))
+            .hint(RESTART),
+        Oddity::Cut => Problem::new("C04", ProblemKind::NotRunning, "bastiond went away")
+            .because(format!("its answer to {call} ended too early"))
+            .hint(START),
     }
 }
 
@@ -109,15 +123,6 @@ fn not_running(tried: &[Tried]) -> Problem {
         problem = problem.hint(hint);
     }
     problem.hint(START).hint(BY_HAND)
-}
-
-fn odd(call: &str, oddity: &Oddity) -> String {
-    match oddity {
-        Oddity::Shape(error) => format!("the answer to {call} is {oddity}: {error}"),
-        Oddity::Status(_) | Oddity::TooLong(_) | Oddity::Cut => {
-            format!("the answer to {call}: {oddity}")
-        }
-    }
 }
 
 fn plain(code: &str, message: &str, error: &io::Error) -> Problem {
@@ -142,6 +147,6 @@ const RESTART: &str = if cfg!(target_os = "macos") {
     "systemctl --user restart bastiond"
 };
 /// How a daemon is started in this terminal.
-const BY_HAND: &str = "bastiond";
+const BY_HAND: &str = "bastiond  # in a terminal, until Ctrl-C";
 /// The exit code of a program that SIGPIPE kills, as a shell shows it: 128 and 13.
 const KILLED_BY_SIGPIPE: u8 = 141;

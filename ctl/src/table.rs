@@ -57,12 +57,18 @@ impl Table {
             }
         }
         let Some(most) = width else { return widths };
+        let wanted = widths[self.cut];
         for (column, least) in [(self.cut, LEAST_CUT), (0, long(self.titles[0]))] {
-            let all = widths.iter().sum::<usize>() + GAP * (widths.len() - 1);
-            let over = all.saturating_sub(most);
+            let over = all(&widths).saturating_sub(most);
             let floor = least.min(widths[column]);
             widths[column] = widths[column].saturating_sub(over).max(floor);
         }
+        // Names on a line of their own leave room: the first column is as wide as the names that stay in it.
+        let staying =
+            self.rows.iter().map(|row| long(&row[0].text)).filter(|own| *own <= widths[0]);
+        widths[0] = staying.max().unwrap_or(0).max(long(self.titles[0]));
+        let left = most.saturating_sub(all(&widths));
+        widths[self.cut] = (widths[self.cut] + left).min(wanted);
         widths
     }
 }
@@ -90,6 +96,11 @@ fn line(cells: &[Cell], widths: &[usize], paint: &impl Fn(&str, Look) -> String)
         gap += width.saturating_sub(long(&cell.text)) + GAP;
     }
     line
+}
+
+/// How wide a line is whose columns are so wide.
+fn all(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP * (widths.len() - 1)
 }
 
 fn cut(cell: &str, width: usize) -> String {
@@ -157,12 +168,12 @@ mod tests {
     #[test]
     fn a_long_name_gets_a_line_of_its_own_and_is_never_cut() {
         let name = "a-database-with-a-very-long-name-indeed";
-        let lines = table(name, "30 pgAdmin, 20 psql").lines(Some(48), plain);
+        let lines = table(name, "30 pgAdmin, 20 psql, 10 DBeaver").lines(Some(48), plain);
         let expected = [
-            "TARGET            PORT   VISITS        IDLE",
+            "TARGET  PORT   VISITS                  IDLE",
             "a-database-with-a-very-long-name-indeed",
-            "                  15432  30 pgAdmin…   -",
-            "a                 1      -             in 14 min",
+            "        15432  30 pgAdmin, 20 psql…    -",
+            "a       1      -                       in 14 min",
         ];
         assert_eq!(lines, expected);
         assert!(lines.iter().all(|line| line.chars().count() <= 48));

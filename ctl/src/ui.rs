@@ -223,7 +223,7 @@ impl Ui {
         }
         if self.settings.json {
             // Where stdout is gone, stderr has said it.
-            self.json(&ErrorBody::from(problem.clone())).ok();
+            self.json_line(&ErrorBody::from(problem.clone())).ok();
         }
     }
 

@@ -88,7 +88,8 @@ async fn show(client: &Client, ui: &mut Ui) -> Result<(), Failure> {
         ui.json(&report)?;
     } else {
         let file = clean(report.path.as_deref().unwrap_or("no config file"));
-        ui.talk(&format!("# {file}, {whose}"));
+        ui.talk(&format!("# {file}"));
+        ui.talk(&format!("# {whose}"));
         faults(&report, ui)?;
         for line in shown(&report) {
             ui.data(&line)?;

@@ -62,6 +62,9 @@ impl Wait {
             for problem in &target.problems {
                 if !told.contains(problem) {
                     ui.talk(&format!("{}: {}", clean(&target.name), clean(&problem.message)));
+                    for hint in &problem.hints {
+                        ui.talk(&format!("  hint: {}", clean(hint)));
+                    }
                     told.push(problem.clone());
                 }
             }
@@ -94,7 +97,7 @@ impl Wait {
         let message = format!("{name} is not {word} after {waited}");
         let code = "C09";
         let mut problem = Problem::new(code, ProblemKind::TimedOut, message)
-            .because(format!("it is {}", state(target)));
+            .because(format!("it {}", state(target)));
         for trouble in &target.problems {
             problem = problem.because(trouble.message.clone());
             problem.causes.extend(trouble.causes.iter().cloned());
@@ -111,7 +114,8 @@ impl Wait {
     }
 
     fn words(&self, target: &TargetStatus, waited: Duration) -> String {
-        let (name, state) = (clean(&target.name), state(target));
+        let name = clean(&target.name);
+        let state = target.stage.map_or(target.state.word(), |stage| stage.words());
         let (waited, most) = (duration(waited.as_secs()), duration(self.timeout.as_secs()));
         format!("{name}  {state}  waited {waited} of {most}")
     }
@@ -137,11 +141,12 @@ impl Wanted {
     }
 }
 
-/// `starting (pulling image)`
+/// How a target is, as the rest of a sentence: `is starting (pulling image)`
 fn state(target: &TargetStatus) -> String {
-    match target.stage {
-        Some(stage) => format!("{} ({})", target.state.word(), stage.words()),
-        None => target.state.word().into(),
+    match (target.state, target.stage) {
+        (State::Problem, _) => "has a problem".into(),
+        (state, Some(stage)) => format!("is {} ({})", state.word(), stage.words()),
+        (state, None) => format!("is {}", state.word()),
     }
 }
 

@@ -1,0 +1,19 @@
+//! Each command as a person meets it: the real program against a daemon that says what the test tells it to, its whole
+//! screen compared with a file under `tests/screens`. `UPDATE_SCREENS=1` writes those files afresh.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod close;
+mod config;
+mod daemon;
+mod errors;
+mod events;
+mod help;
+mod open;
+mod password;
+mod samples;
+mod screen;
+mod status;
+mod terminal;
+mod version;
+mod wait;

@@ -1,0 +1,91 @@
+//! A terminal, as far as a program can tell: 80 columns, colour, somebody who types.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::daemon::Daemon;
+use crate::screen::command;
+
+/// A program on a terminal.
+pub(crate) struct Terminal {
+    screen: File,
+    child: Child,
+    seen: String,
+}
+
+impl Terminal {
+    /// Runs a command line on a terminal of its own; `more` is the environment that it gets besides.
+    pub(crate) fn run(daemon: &Daemon, line: &str, more: &[(&str, &str)]) -> Self {
+        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&screen).unwrap();
+        unlockpt(&screen).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let name = ptsname(&screen, Vec::new()).unwrap();
+        let side = open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        tcsetwinsize(&side, size).unwrap();
+        let side = File::from(side);
+        let mut command = command(daemon.dir(), line);
+        command
+            .env("TERM", "xterm-256color")
+            .env_remove("COLUMNS")
+            .envs(more.iter().copied())
+            .stdin(Stdio::from(side.try_clone().unwrap()))
+            .stdout(Stdio::from(side.try_clone().unwrap()))
+            .stderr(Stdio::from(side));
+        let child = command.spawn().unwrap();
+        Self { screen: File::from(screen), child, seen: String::new() }
+    }
+
+    /// Reads on until this stands on the screen.
+    pub(crate) fn until(&mut self, text: &str) -> &mut Self {
+        while !self.seen.contains(text) {
+            assert!(self.read(), "it ended without {text:?}:\n{}", self.seen);
+        }
+        self
+    }
+
+    /// Types.
+    pub(crate) fn types(&mut self, text: &str) -> &mut Self {
+        self.screen.write_all(text.as_bytes()).unwrap();
+        self
+    }
+
+    /// Sends it a signal by its name.
+    pub(crate) fn signal(&mut self, name: &str) -> &mut Self {
+        signal(&self.child, name);
+        self
+    }
+
+    /// Everything that was written, and the exit code.
+    pub(crate) fn end(mut self) -> (String, i32) {
+        while self.read() {}
+        (self.seen.clone(), self.child.wait().unwrap().code().unwrap())
+    }
+
+    fn read(&mut self) -> bool {
+        let mut piece = [0; 4096];
+        // Where the last program on the other side has gone, Linux says EIO.
+        let read = self.screen.read(&mut piece).unwrap_or(0);
+        self.seen.push_str(&String::from_utf8_lossy(&piece[..read]));
+        read > 0
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Sends a program a signal by its name.
+pub(crate) fn signal(child: &Child, name: &str) {
+    use rustix::process::{Pid, Signal, kill_process};
+    let signal = if name == "INT" { Signal::INT } else { Signal::TERM };
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
