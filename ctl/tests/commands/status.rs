@@ -117,8 +117,8 @@ fn watching_as_json_is_one_line_each_time() {
     let gone = Answer::text(500, "");
     let daemon = Daemon::new([("GET /v1/status", report), ("GET /v1/status", gone)]);
     let screen = run(&daemon, "status --watch --json");
-    let lines: Vec<&str> = screen.out.lines().collect();
-    let first: serde_json::Value = serde_json::from_str(lines[0]).unwrap();
-    assert_eq!(first["targets"][0]["name"], "prod-db");
-    assert_eq!(screen.code, 70);
+    let lines = screen.json_lines();
+    assert_eq!(lines[0]["targets"][0]["name"], "prod-db");
+    assert_eq!(lines[1]["problem"]["code"], "C05");
+    assert_eq!((lines.len(), screen.code), (2, 1));
 }
