@@ -1,0 +1,390 @@
+//! What a channel does when this happens, and what it does not.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod peer;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use peer::{Peer, encode};
+use ssm_proto::payload::{self, Acknowledgement, Flag, HandshakeResponse};
+use ssm_proto::{
+    Channel, Closed, Config, Event, Message, MessageKind, Now, Refused, StreamGone, StreamId,
+    Timer, Unsupported,
+};
+
+#[test]
+fn no_stream_is_opened_before_the_handshake_is_complete() {
+    let mut story = Story::begin(Config::default());
+    assert_eq!(story.channel.open_stream(), Err(Refused::NotOpen));
+    story.agent_says(0, payload::HANDSHAKE_REQUEST, &request("3.3.0.0"));
+    assert_eq!(story.channel.open_stream(), Err(Refused::NotOpen));
+    let kinds: Vec<u32> = story.sent().iter().map(|message| message.payload_type).collect();
+    assert_eq!(kinds, [0, payload::HANDSHAKE_RESPONSE], "acknowledged, then answered");
+    story.agent_says(1, payload::HANDSHAKE_COMPLETE, b"{}");
+    assert_eq!(story.events(), [r#"Opened { agent_version: "3.3.0.0" }"#]);
+    assert_eq!(story.channel.open_stream(), Ok(StreamId(3)));
+}
+
+#[test]
+fn little_is_sent_before_the_agent_has_acknowledged_the_first_data() {
+    let mut story = Story::open(Config::default());
+    let id = story.channel.open_stream().unwrap();
+    story.channel.write(id, &[7; 60_000]).unwrap();
+    let first = story.sent();
+    assert_eq!(first.len(), 4);
+    story.turn_clock(200);
+    assert_eq!(story.sent(), first, "what came too early is sent again");
+    story.agent_acknowledges(first[0].seq);
+    assert!(story.sent().len() > 50, "then the window is open");
+}
+
+#[test]
+fn no_more_is_on_its_way_than_the_window_holds_and_what_is_not_taken_stays_with_the_writer() {
+    let config = Config { window_frames: 8, stream_send_bytes: 4096, ..Config::default() };
+    let mut story = Story::without_race(config);
+    let id = story.channel.open_stream().unwrap();
+    let mut taken = 0;
+    let mut sent = Vec::new();
+    loop {
+        let more = story.channel.write(id, &[7; 10_000]).unwrap();
+        taken += more;
+        sent.extend(story.sent());
+        if more == 0 {
+            break;
+        }
+    }
+    assert_eq!((sent.len(), story.channel.unacknowledged()), (8, 8));
+    let headers = 9 * 8; // one for each message, and one for the opening
+    let carried = sent.iter().map(|message| message.payload.len()).sum::<usize>() - headers;
+    assert_eq!(taken, carried + 4096, "what is on its way, and the stream's own room");
+    story.events();
+    for message in sent {
+        story.agent_acknowledges(message.seq);
+    }
+    story.sent();
+    assert_eq!(story.events(), ["Writable(StreamId(3))"]);
+}
+
+#[test]
+fn the_window_is_bounded_by_bytes_as_well() {
+    let config = Config { window_bytes: 2048, stream_send_bytes: 8192, ..Config::default() };
+    let mut story = Story::without_race(config);
+    let id = story.channel.open_stream().unwrap();
+    story.channel.write(id, &[7; 8192]).unwrap();
+    assert_eq!(story.sent().len(), 2);
+}
+
+#[test]
+fn acknowledgements_go_before_data() {
+    let mut story = Story::without_race(Config::default());
+    let id = story.channel.open_stream().unwrap();
+    story.channel.write(id, b"hello").unwrap();
+    story.agent_says(2, payload::OUTPUT, b"");
+    let kinds: Vec<MessageKind> = story.sent().into_iter().map(|message| message.kind).collect();
+    assert_eq!(kinds, [MessageKind::Acknowledge, MessageKind::InputStreamData]);
+}
+
+#[test]
+fn a_message_below_the_expected_number_is_acknowledged_again() {
+    let mut story = Story::open(Config::default());
+    for _ in 0..3 {
+        story.agent_says(1, payload::HANDSHAKE_COMPLETE, b"{}");
+        assert_eq!(story.acknowledged(), [1]);
+    }
+    assert!(story.events().is_empty());
+    assert_eq!(story.channel.counters().repeated, 3);
+}
+
+#[test]
+fn a_full_channel_takes_nothing_until_something_is_read_and_loses_nothing() {
+    let mut story = Story::without_race(Config { receive_bytes: 2000, ..Config::default() });
+    let id = story.channel.open_stream().unwrap();
+    story.sent();
+    let piece = [&[1, 2, 0xe8, 3, 3, 0, 0, 0][..], &[9; 1000]].concat();
+    for seq in 2..5 {
+        story.agent_says(seq, payload::OUTPUT, &piece);
+    }
+    assert!(story.channel.is_full());
+    assert_eq!(story.acknowledged(), [2, 3], "the third finds no room");
+    assert_eq!(story.channel.counters().refused, 1);
+    assert_eq!(story.channel.read(id, 1000).unwrap().unwrap().len(), 1000);
+    assert!(!story.channel.is_full());
+    story.agent_says(4, payload::OUTPUT, &piece);
+    assert_eq!(story.acknowledged(), [4]);
+}
+
+#[test]
+fn a_pause_holds_data_back_but_no_acknowledgement_and_ends_when_the_service_says_so() {
+    let mut story = Story::without_race(Config::default());
+    story.service_says(MessageKind::PausePublication);
+    let id = story.channel.open_stream().unwrap();
+    story.channel.write(id, b"hello").unwrap();
+    assert!(story.sent().is_empty());
+    assert_eq!(story.channel.timeout().unwrap().1, Timer::Pause);
+    story.service_says(MessageKind::StartPublication);
+    assert_eq!(story.sent().len(), 1);
+}
+
+#[test]
+fn a_pause_ends_when_the_agent_is_heard_or_when_nobody_ends_it() {
+    let mut story = Story::without_race(Config::default());
+    let id = story.channel.open_stream().unwrap();
+    story.service_says(MessageKind::PausePublication);
+    story.agent_says(2, payload::OUTPUT, b"");
+    assert_eq!(story.sent().len(), 2, "an acknowledgement, and what was held back");
+
+    story.service_says(MessageKind::PausePublication);
+    story.channel.write(id, b"hello").unwrap();
+    story.turn_clock(29_999);
+    assert!(story.sent().is_empty());
+    story.turn_clock(1);
+    assert!(!story.sent().is_empty());
+}
+
+#[test]
+fn a_lost_websocket_forgets_nothing_and_the_next_one_gets_all_that_is_unacknowledged_in_order() {
+    let mut story = Story::without_race(Config::default());
+    let id = story.channel.open_stream().unwrap();
+    story.channel.write(id, &[7; 5000]).unwrap();
+    let sent = story.sent();
+    story.agent_acknowledges(sent[1].seq);
+    story.agent_says(2, payload::OUTPUT, b"");
+    story.channel.socket_lost(story.now());
+    story.channel.write(id, &[8; 100]).unwrap();
+    assert!(story.sent().is_empty() && story.channel.timeout().is_none());
+    story.turn_clock(60_000);
+    assert!(story.sent().is_empty());
+    story.channel.socket_ready(story.now());
+    let again = story.sent();
+    assert_eq!(again[0].kind, MessageKind::Acknowledge, "the one that had not gone out");
+    assert_eq!(again[1], sent[0]);
+    assert_eq!(again[2..sent.len()], sent[2..]);
+    assert_eq!(again.len(), sent.len() + 1, "then what is new");
+    assert_eq!(story.channel.timeout().unwrap().1, Timer::Resend);
+}
+
+#[test]
+fn a_session_is_ended_by_a_numbered_flag_and_over_when_it_is_acknowledged() {
+    let mut story = Story::without_race(Config::default());
+    let id = story.channel.open_stream().unwrap();
+    story.channel.write(id, &[7; 100]).unwrap();
+    story.channel.terminate();
+    let [flag] = &story.sent()[..] else { panic!("one message") };
+    assert_eq!(
+        (flag.kind.clone(), flag.payload_type),
+        (MessageKind::InputStreamData, payload::FLAG)
+    );
+    assert_eq!(Flag::decode(&flag.payload), Some(Flag::TerminateSession));
+    assert_eq!(story.channel.open_stream(), Err(Refused::Closed));
+    assert_eq!(story.channel.write(id, b"x"), Err(StreamGone));
+    assert!(story.events().is_empty());
+    story.turn_clock(300);
+    assert_eq!(story.sent(), std::slice::from_ref(flag), "sent again like any other");
+    story.agent_acknowledges(flag.seq);
+    assert_eq!(story.events(), ["Terminated"]);
+    story.channel.terminate();
+    assert!(story.sent().is_empty());
+}
+
+#[test]
+fn a_session_that_was_never_opened_is_ended_without_a_word() {
+    let mut story = Story::begin(Config::default());
+    story.channel.terminate();
+    assert_eq!(story.events(), ["Terminated"]);
+    assert!(story.sent().is_empty());
+}
+
+#[test]
+fn a_channel_closed_by_the_service_says_why_and_what_came_before_can_be_read() {
+    let mut story = Story::without_race(Config::default());
+    let id = story.channel.open_stream().unwrap();
+    story.agent_says(2, payload::OUTPUT, &[1, 2, 2, 0, 3, 0, 0, 0, b'h', b'i']);
+    let reason = br#"{"MessageType":"channel_closed","Output":"lookup db: no such host"}"#;
+    let bytes = encode(MessageKind::ChannelClosed, 0, 0, Bytes::from_static(reason));
+    story.channel.handle(bytes, story.now());
+    assert_eq!(
+        story.events(),
+        ["Readable(StreamId(3))", r#"Closed(ByService { output: "lookup db: no such host" })"#]
+    );
+    assert!(story.sent().is_empty() && story.channel.timeout().is_none());
+    assert_eq!(story.channel.read(id, 10), Ok(Some(Bytes::from_static(b"hi"))));
+    assert_eq!(story.channel.read(id, 10), Err(StreamGone));
+    assert_eq!(story.channel.write(id, b"x"), Err(StreamGone));
+    assert_eq!(story.channel.open_stream(), Err(Refused::Closed));
+}
+
+#[test]
+fn an_agent_without_mux_is_told_why_it_is_refused() {
+    let mut story = Story::begin(Config::default());
+    story.agent_says(0, payload::HANDSHAKE_REQUEST, &request("3.0.196.0"));
+    let Some(Event::Closed(Closed::Unsupported(refusal))) = story.channel.poll() else { panic!() };
+    assert!(matches!(refusal, Unsupported::AgentTooOld { .. }));
+    assert!(refusal.to_string().starts_with("the SSM agent 3.0.196.0 is too old"), "{refusal}");
+    let sent = story.sent();
+    let response: HandshakeResponse = serde_json::from_slice(&sent[1].payload).unwrap();
+    assert_eq!(response.processed_client_actions[0].action_status, payload::ACTION_FAILED);
+    assert_eq!(response.processed_client_actions[0].error, refusal.to_string());
+    assert!(story.channel.timeout().is_none(), "it is said once");
+}
+
+#[test]
+fn an_agent_without_a_handshake_is_too_old_as_well() {
+    let mut story = Story::begin(Config::default());
+    story.agent_says(0, payload::OUTPUT, b"SSH-2.0");
+    assert_eq!(story.events(), ["Closed(Unsupported(NoHandshake))"]);
+}
+
+#[test]
+fn an_old_agent_hears_from_us_every_ten_seconds_and_a_new_one_never() {
+    for (version, expected) in [("3.1.1511.0", 30), ("3.1.1511.1", 0)] {
+        let mut story = Story::begin(Config::default());
+        let mut peer = Peer::new(version);
+        for time in 0..=300_500 {
+            story.turn_clock(1);
+            let now = story.now();
+            for bytes in peer.tick(time) {
+                story.channel.handle(bytes, now);
+            }
+            while let Some(bytes) = story.channel.poll_send(now) {
+                peer.handle(bytes, time);
+            }
+            assert!(expected == 0 || time < peer.heard_at + 10_010, "{version} at {time}");
+        }
+        assert_eq!((peer.keepalives, peer.streams()), (expected, 0), "{version}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_ignored_and_counted() {
+    let mut story = Story::open(Config::default());
+    let now = story.now();
+    for bytes in [
+        Bytes::new(),
+        Bytes::from_static(b"hello"),
+        encode(MessageKind::InputStreamData, 2, payload::OUTPUT, Bytes::new()),
+        encode(MessageKind::Unknown("dance".to_owned()), 2, 0, Bytes::new()),
+        encode(MessageKind::Acknowledge, 0, 0, Bytes::from_static(b"{")),
+        encode(MessageKind::OutputStreamData, -1, payload::OUTPUT, Bytes::new()),
+    ] {
+        story.channel.handle(bytes, now);
+    }
+    story.agent_acknowledges(1000);
+    assert_eq!(story.channel.counters().ignored, 7);
+    assert!(story.events().is_empty() && story.sent().is_empty());
+    let state = encode(MessageKind::AgentSessionState, 0, 0, Bytes::new());
+    story.channel.handle(state, now);
+    assert_eq!(story.channel.counters().ignored, 7, "what is for the service is no nonsense");
+}
+
+#[test]
+fn bytes_that_are_not_smux_close_the_channel() {
+    let mut story = Story::open(Config::default());
+    story.agent_says(2, payload::OUTPUT, b"SSH-2.0-OpenSSH");
+    assert_eq!(story.events(), ["Closed(Misbehaved(MuxVersion(83)))"]);
+}
+
+#[test]
+fn two_channels_of_one_seed_write_the_same_bytes() {
+    let write = |seed| {
+        let mut story = Story::with_seed(Config::default(), seed);
+        story.agent_says(0, payload::HANDSHAKE_REQUEST, &request("3.3.0.0"));
+        story.sent()
+    };
+    assert_eq!(write(1), write(1));
+    assert_ne!(write(1), write(2));
+}
+
+/// A channel, and a clock turned by hand.
+struct Story {
+    channel: Channel,
+    start: Instant,
+    time: Duration,
+}
+
+impl Story {
+    fn begin(config: Config) -> Self {
+        Self::with_seed(config, 1)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
+    fn with_seed(config: Config, seed: u64) -> Self {
+        let channel = Channel::new(config, seed);
+        Self { channel, start: Instant::now(), time: Duration::ZERO }
+    }
+
+    /// The handshake is complete, and all of it acknowledged.
+    fn open(config: Config) -> Self {
+        let mut story = Self::begin(config);
+        story.agent_says(0, payload::HANDSHAKE_REQUEST, &request("3.3.0.0"));
+        story.agent_says(1, payload::HANDSHAKE_COMPLETE, b"{}");
+        story.sent();
+        story.agent_acknowledges(0);
+        story.events();
+        story
+    }
+
+    /// The same, and no race at the start.
+    fn without_race(config: Config) -> Self {
+        Self::open(Config { first_frames: config.window_frames, ..config })
+    }
+
+    fn agent_says(&mut self, seq: i64, payload_type: u32, payload: &[u8]) {
+        let payload = Bytes::copy_from_slice(payload);
+        let bytes = encode(MessageKind::OutputStreamData, seq, payload_type, payload);
+        self.channel.handle(bytes, self.now());
+    }
+
+    fn agent_acknowledges(&mut self, seq: i64) {
+        let payload = Acknowledgement {
+            acknowledged_message_type: "input_stream_data".to_owned(),
+            acknowledged_message_id: String::new(),
+            acknowledged_message_sequence_number: seq,
+            is_sequential_message: true,
+        };
+        let payload = serde_json::to_vec(&payload).unwrap();
+        let bytes = encode(MessageKind::Acknowledge, 0, 0, payload.into());
+        self.channel.handle(bytes, self.now());
+    }
+
+    fn service_says(&mut self, kind: MessageKind) {
+        self.channel.handle(encode(kind, 0, 0, Bytes::new()), self.now());
+    }
+
+    fn turn_clock(&mut self, ms: u64) {
+        self.time += Duration::from_millis(ms);
+        self.channel.handle_timeout(self.now());
+    }
+
+    fn sent(&mut self) -> Vec<Message> {
+        let now = self.now();
+        std::iter::from_fn(|| self.channel.poll_send(now))
+            .map(|bytes| Message::decode(bytes).unwrap())
+            .collect()
+    }
+
+    /// The numbers of the acknowledgements among what is sent.
+    fn acknowledged(&mut self) -> Vec<i64> {
+        self.sent()
+            .iter()
+            .filter(|message| message.kind == MessageKind::Acknowledge)
+            .map(|message| serde_json::from_slice::<Acknowledgement>(&message.payload).unwrap())
+            .map(|read| read.acknowledged_message_sequence_number)
+            .collect()
+    }
+
+    fn events(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.channel.poll()).map(|event| format!("{event:?}")).collect()
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: self.start + self.time, unix_ms: 1_700_000_000_000 }
+    }
+}
+
+fn request(version: &str) -> Vec<u8> {
+    format!(
+        r#"{{"AgentVersion":"{version}","RequestedClientActions":[{{"ActionType":"SessionType","ActionParameters":{{"SessionType":"Port","Properties":{{"type":"LocalPortForwarding"}}}}}}]}}"#
+    )
+    .into_bytes()
+}
