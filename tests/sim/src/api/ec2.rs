@@ -1,0 +1,287 @@
+//! EC2, as far as discovery asks: subnets, security groups, VPCs.
+
+use super::ask::page;
+use super::xml::Xml;
+use super::{Answer, Ask, AwsError};
+use crate::realm::Realm;
+use crate::world::{Rule, SecurityGroup, Subnet, Tags, Vpc};
+
+pub(super) fn act(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
+    match ask.action.as_str() {
+        "DescribeSubnets" => describe_subnets(realm, ask),
+        "DescribeSecurityGroups" => describe_security_groups(realm, ask),
+        "DescribeVpcs" => describe_vpcs(realm, ask),
+        other => Err(AwsError::new(
+            "InvalidAction",
+            format!("The action {other} is not valid for this web service."),
+        )),
+    }
+}
+
+fn describe_subnets(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
+    let all: Vec<(String, Subnet)> =
+        realm.world(|world| world.subnets.clone()).into_iter().collect();
+    let ids = ask.members("SubnetId");
+    for id in &ids {
+        if !all.iter().any(|(known, _)| known == id) {
+            return Err(AwsError::new(
+                "InvalidSubnetID.NotFound",
+                format!("The subnet ID '{id}' does not exist"),
+            ));
+        }
+    }
+    let filters = Filter::all(ask);
+    let mut fitting = Vec::new();
+    for (id, subnet) in all.into_iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)) {
+        if fits(&filters, &subnet.tags, |name| {
+            Some(match name {
+                "subnet-id" => id.clone(),
+                "vpc-id" => subnet.vpc.clone(),
+                "availability-zone" | "availabilityZone" => subnet.zone.clone(),
+                "cidr-block" | "cidrBlock" | "cidr" => subnet.cidr.clone(),
+                "state" => "available".to_owned(),
+                _ => return None,
+            })
+        })? {
+            fitting.push((id, subnet));
+        }
+    }
+    let account = realm.config().account.clone();
+    paged(realm, ask, fitting, "subnetSet", |(id, subnet)| {
+        Xml::new()
+            .leaf("subnetId", id)
+            .leaf("subnetArn", realm.arn("ec2", &format!("subnet/{id}")))
+            .leaf("state", "available")
+            .leaf("ownerId", &account)
+            .leaf("vpcId", &subnet.vpc)
+            .leaf("cidrBlock", &subnet.cidr)
+            .group("ipv6CidrBlockAssociationSet", Xml::new())
+            .leaf("assignIpv6AddressOnCreation", false)
+            .leaf("availableIpAddressCount", subnet.free)
+            .leaf("availabilityZone", &subnet.zone)
+            .leaf("defaultForAz", false)
+            .leaf("mapPublicIpOnLaunch", false)
+            .group("tagSet", tag_set(&subnet.tags))
+    })
+}
+
+fn describe_security_groups(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
+    let all: Vec<(String, SecurityGroup)> =
+        realm.world(|world| world.security_groups.clone()).into_iter().collect();
+    let ids = ask.members("GroupId");
+    for id in &ids {
+        if !all.iter().any(|(known, _)| known == id) {
+            return Err(AwsError::new(
+                "InvalidGroup.NotFound",
+                format!("The security group '{id}' does not exist"),
+            ));
+        }
+    }
+    let names = ask.members("GroupName");
+    if !names.is_empty() {
+        let text = "GroupName may be used for groups of a default VPC only; this account has none.";
+        return Err(AwsError::new("InvalidParameterValue", text));
+    }
+    let filters = Filter::all(ask);
+    let mut fitting = Vec::new();
+    for (id, group) in all.into_iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)) {
+        if fits(&filters, &group.tags, |name| {
+            Some(match name {
+                "group-id" => id.clone(),
+                "group-name" => group.name.clone(),
+                "vpc-id" => group.vpc.clone(),
+                "description" => group.name.clone(),
+                _ => return None,
+            })
+        })? {
+            fitting.push((id, group));
+        }
+    }
+    let account = realm.config().account.clone();
+    paged(realm, ask, fitting, "securityGroupInfo", |(id, group)| {
+        Xml::new()
+            .leaf("ownerId", &account)
+            .leaf("groupId", id)
+            .leaf("securityGroupArn", realm.arn("ec2", &format!("security-group/{id}")))
+            .leaf("groupName", &group.name)
+            .leaf("groupDescription", &group.name)
+            .leaf("vpcId", &group.vpc)
+            .list(
+                "ipPermissions",
+                "item",
+                group.ingress.iter().map(|rule| permission(rule, &account)),
+            )
+            .list(
+                "ipPermissionsEgress",
+                "item",
+                group.egress.iter().map(|rule| permission(rule, &account)),
+            )
+            .group("tagSet", tag_set(&group.tags))
+    })
+}
+
+fn describe_vpcs(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
+    let all: Vec<(String, Vpc)> = realm.world(|world| world.vpcs.clone()).into_iter().collect();
+    let ids = ask.members("VpcId");
+    for id in &ids {
+        if !all.iter().any(|(known, _)| known == id) {
+            return Err(AwsError::new(
+                "InvalidVpcID.NotFound",
+                format!("The vpc ID '{id}' does not exist"),
+            ));
+        }
+    }
+    let filters = Filter::all(ask);
+    let mut fitting = Vec::new();
+    for (id, vpc) in all.into_iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)) {
+        if fits(&filters, &vpc.tags, |name| {
+            Some(match name {
+                "vpc-id" => id.clone(),
+                "cidr" => vpc.cidr.clone(),
+                "state" => "available".to_owned(),
+                "is-default" | "isDefault" => "false".to_owned(),
+                _ => return None,
+            })
+        })? {
+            fitting.push((id, vpc));
+        }
+    }
+    let account = realm.config().account.clone();
+    paged(realm, ask, fitting, "vpcSet", |(id, vpc)| {
+        Xml::new()
+            .leaf("vpcId", id)
+            .leaf("ownerId", &account)
+            .leaf("state", "available")
+            .leaf("cidrBlock", &vpc.cidr)
+            .leaf("dhcpOptionsId", "dopt-0a11ce0000000000")
+            .leaf("instanceTenancy", "default")
+            .leaf("isDefault", false)
+            .group("tagSet", tag_set(&vpc.tags))
+    })
+}
+
+/// One page, unless the caller asked by id, when EC2 takes no `MaxResults`.
+fn paged<T>(
+    realm: &Realm,
+    ask: &Ask,
+    fitting: Vec<T>,
+    set: &str,
+    shape: impl Fn(&T) -> Xml,
+) -> Result<Answer, AwsError> {
+    let size = match ask.number("MaxResults") {
+        Some(size @ 5..=1000) => usize::try_from(size).unwrap_or(usize::MAX),
+        Some(size) => {
+            let text = format!(
+                "Value ( {size} ) for parameter maxResults is invalid. Expecting a value between 5 and 1000."
+            );
+            return Err(AwsError::new("InvalidParameterValue", text));
+        }
+        None => usize::MAX,
+    };
+    let (found, next) = page(fitting, ask.text("NextToken"), size.min(realm.config().page_size))
+        .map_err(|_| AwsError::new("InvalidNextToken", "The token is not valid."))?;
+    Ok(Answer::Xml(
+        Xml::new().list(set, "item", found.iter().map(shape)).some("nextToken", next).finish(),
+    ))
+}
+
+/// One `Filter.N` with its values, which are alternatives.
+struct Filter {
+    name: String,
+    values: Vec<String>,
+}
+
+impl Filter {
+    fn all(ask: &Ask) -> Vec<Self> {
+        let one = |index: usize| {
+            let name = ask.text(&format!("Filter.{index}.Name"))?.to_owned();
+            Some(Self { name, values: ask.members(&format!("Filter.{index}.Value")) })
+        };
+        (1..).map_while(one).collect()
+    }
+}
+
+/// Whether something passes all filters; `field` knows its fields by the filter's name.
+fn fits(
+    filters: &[Filter],
+    tags: &Tags,
+    field: impl Fn(&str) -> Option<String>,
+) -> Result<bool, AwsError> {
+    for filter in filters {
+        let any = |text: &str| filter.values.iter().any(|pattern| matches(pattern, text));
+        let passes = if let Some(key) = filter.name.strip_prefix("tag:") {
+            tags.get(key).is_some_and(|value| any(value))
+        } else if filter.name == "tag-key" {
+            tags.keys().any(|key| any(key))
+        } else {
+            match field(&filter.name) {
+                Some(value) => any(&value),
+                None => {
+                    let text = format!("The filter '{}' is invalid", filter.name);
+                    return Err(AwsError::new("InvalidParameterValue", text));
+                }
+            }
+        };
+        if !passes {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// EC2's wildcards: `*` any text, `?` any one character, `\` takes the next as it is. Letters' case counts.
+fn matches(pattern: &str, text: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    matches_from(&pattern, &text)
+}
+
+fn matches_from(pattern: &[char], text: &[char]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        (['*', rest @ ..], _) => (0..=text.len()).any(|skip| matches_from(rest, &text[skip..])),
+        (['?', rest @ ..], [_, text @ ..]) => matches_from(rest, text),
+        (['\\', literal, rest @ ..], [first, text @ ..]) => {
+            literal == first && matches_from(rest, text)
+        }
+        ([literal, rest @ ..], [first, text @ ..]) => literal == first && matches_from(rest, text),
+        ([], _) | (_, []) => false,
+    }
+}
+
+fn tag_set(tags: &Tags) -> Xml {
+    tags.iter().fold(Xml::new(), |set, (key, value)| {
+        set.group("item", Xml::new().leaf("key", key).leaf("value", value))
+    })
+}
+
+fn permission(rule: &Rule, account: &str) -> Xml {
+    Xml::new()
+        .leaf("ipProtocol", &rule.protocol)
+        .some("fromPort", rule.ports.map(|ports| ports.0))
+        .some("toPort", rule.ports.map(|ports| ports.1))
+        .list(
+            "groups",
+            "item",
+            rule.groups.iter().map(|id| Xml::new().leaf("userId", account).leaf("groupId", id)),
+        )
+        .list("ipRanges", "item", rule.cidrs.iter().map(|cidr| Xml::new().leaf("cidrIp", cidr)))
+        .group("ipv6Ranges", Xml::new())
+        .group("prefixListIds", Xml::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn wildcards_match_as_ec2_matches_them() {
+        assert!(matches("neuraKnot-prod-private-*", "neuraKnot-prod-private-1a"));
+        assert!(matches("*", ""));
+        assert!(matches("neuraKnot-????-*-1?", "neuraKnot-prod-private-1c"));
+        assert!(matches("a\\*b", "a*b"));
+        assert!(!matches("a\\*b", "axb"));
+        assert!(!matches("neuraknot-*", "neuraKnot-prod"), "letters' case counts");
+        assert!(!matches("private", "neuraKnot-prod-private-1a"), "a pattern is no substring");
+    }
+}

@@ -1,0 +1,37 @@
+//! One AWS API each, in AWS's own wire format.
+//!
+//! ```text
+//!   HTTP request ─► which service and action? (wire) ─► who? (sigv4) ─► does the script interfere? (faults)
+//!        ─► the action: &Realm, Ask → Answer (ecs, ec2, rds, ssm, secretsmanager, sts) ─► envelope (wire) ─► HTTP answer
+//! ```
+
+pub(crate) mod ask;
+mod ec2;
+mod ecs;
+pub(crate) mod error;
+mod rds;
+mod secretsmanager;
+mod ssm;
+mod sts;
+pub(crate) mod wire;
+mod xml;
+
+pub(crate) use ask::{Answer, Ask, Service};
+pub(crate) use ecs::{Tokens, reconcile, replace_service_task, schedule};
+pub use error::AwsError;
+pub(crate) use ssm::Sessions;
+
+use crate::faults::What;
+use crate::realm::Realm;
+
+/// Acts upon one call; `fate` is what the script has in store for what it makes.
+pub(crate) fn act(realm: &Realm, ask: &Ask, fate: &[What]) -> Result<Answer, AwsError> {
+    match ask.service {
+        Service::Ecs => ecs::act(realm, ask, fate),
+        Service::Ec2 => ec2::act(realm, ask),
+        Service::Rds => rds::act(realm, ask),
+        Service::Ssm => ssm::act(realm, ask),
+        Service::SecretsManager => secretsmanager::act(realm, ask),
+        Service::Sts => sts::act(realm, ask),
+    }
+}

@@ -1,0 +1,166 @@
+//! How the script's faults show themselves on one call: as a refusal in the service's words, as silence, as nonsense.
+
+use axum::body::Body;
+use http::Response;
+
+use crate::api::{Ask, AwsError, Service, wire};
+use crate::faults::{Verdict, What};
+use crate::realm::Realm;
+
+/// What comes of a call before it is acted upon.
+pub(crate) enum Before {
+    Go,
+    Cut,
+    Garbled,
+}
+
+/// Holds, cuts or garbles a call before it is acted upon.
+pub(crate) async fn before(realm: &Realm, met: &[What]) -> Before {
+    for what in met {
+        if let What::Held { name, before: true } = what
+            && realm.faults().hold(name).await == Verdict::Drop
+        {
+            return Before::Cut;
+        }
+        if matches!(what, What::Reset { after: false }) {
+            return Before::Cut;
+        }
+        if matches!(what, What::Garbled) {
+            return Before::Garbled;
+        }
+    }
+    Before::Go
+}
+
+/// Holds or cuts a call that has been acted upon.
+pub(crate) async fn after(realm: &Realm, met: &[What]) -> Option<Verdict> {
+    for what in met {
+        if let What::Held { name, before: false } = what {
+            return Some(realm.faults().hold(name).await);
+        }
+        if matches!(what, What::Reset { after: true }) {
+            return Some(Verdict::Drop);
+        }
+    }
+    None
+}
+
+/// What stands between us and AWS may answer in its place.
+pub(crate) fn garbled() -> Response<Body> {
+    wire::respond(
+        503,
+        "text/html",
+        "<html><body><h1>503 Service Unavailable</h1></body></html>".to_owned(),
+        "",
+    )
+}
+
+/// How far the time of day is off for this call.
+pub(crate) fn skew_ms(met: &[What]) -> i64 {
+    met.iter()
+        .map(
+            |what| {
+                if let What::Skewed { seconds } = what { seconds.saturating_mul(1000) } else { 0 }
+            },
+        )
+        .sum()
+}
+
+/// The scripted refusal of this call, if there is one, as its service writes it.
+pub(crate) fn refusal(ask: &Ask, met: &[What]) -> Option<AwsError> {
+    met.iter().find_map(|what| match what {
+        What::Throttled => Some(throttled(ask.service)),
+        What::AccessDenied { explicit, resource } => {
+            Some(denied(ask, *explicit, resource.as_deref()))
+        }
+        What::Expired => Some(expired(ask.service)),
+        What::NoCapacity => Some(AwsError::client(NO_CAPACITY)),
+        What::Refused { status, code, message } => Some(AwsError::status(*status, code, message)),
+        What::Broken => Some(broken(ask.service)),
+        What::Failure { .. }
+        | What::TaskDies { .. }
+        | What::ImagePull
+        | What::AgentNever
+        | What::AgentSilent
+        | What::AgentStopped { .. }
+        | What::ExecOff
+        | What::Held { .. }
+        | What::Garbled
+        | What::Slow { .. }
+        | What::Reset { .. }
+        | What::Skewed { .. } => None,
+    })
+}
+
+fn throttled(service: Service) -> AwsError {
+    match service {
+        Service::Ec2 => AwsError::status(503, "RequestLimitExceeded", "Request limit exceeded."),
+        Service::Rds | Service::Sts => AwsError::new("Throttling", "Rate exceeded"),
+        Service::Ecs | Service::Ssm | Service::SecretsManager => {
+            AwsError::new("ThrottlingException", "Rate exceeded")
+        }
+    }
+}
+
+fn expired(service: Service) -> AwsError {
+    match service {
+        Service::Ec2 => AwsError::new("RequestExpired", "Request has expired."),
+        Service::Rds | Service::Sts => AwsError::status(
+            403,
+            "ExpiredToken",
+            "The security token included in the request is expired",
+        ),
+        Service::Ecs | Service::Ssm | Service::SecretsManager => AwsError::new(
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        ),
+    }
+}
+
+fn broken(service: Service) -> AwsError {
+    match service {
+        Service::Ecs => {
+            AwsError::status(500, "ServerException", "Service Unavailable. Please try again later.")
+        }
+        Service::Ssm => {
+            AwsError::status(500, "InternalServerError", "An internal server error occurred.")
+        }
+        Service::SecretsManager => {
+            AwsError::status(500, "InternalServiceError", "An error occurred on the server side.")
+        }
+        Service::Ec2 => AwsError::status(500, "InternalError", "An internal error has occurred"),
+        Service::Rds | Service::Sts => AwsError::status(
+            500,
+            "InternalFailure",
+            "The request processing has failed because of an unknown error.",
+        ),
+    }
+}
+
+/// AWS's two texts: nothing allows it, or something forbids it.
+fn denied(ask: &Ask, explicit: bool, resource: Option<&str>) -> AwsError {
+    let action = format!("{}:{}", ask.service.name(), ask.action);
+    let on = match resource {
+        Some(resource) => format!(" on resource: {resource}"),
+        None if ask.service == Service::Ec2 => String::new(),
+        None => " on resource: *".to_owned(),
+    };
+    let why = if explicit {
+        "with an explicit deny in an identity-based policy".to_owned()
+    } else {
+        format!("because no identity-based policy allows the {action} action")
+    };
+    let text = format!("User: {} is not authorized to perform: {action}{on} {why}", ask.caller.arn);
+    match ask.service {
+        Service::Ec2 => {
+            let text = format!("You are not authorized to perform this operation. {text}");
+            AwsError::status(403, "UnauthorizedOperation", text)
+        }
+        Service::Rds | Service::Sts => AwsError::status(403, "AccessDenied", text),
+        Service::Ecs | Service::Ssm | Service::SecretsManager => {
+            AwsError::new("AccessDeniedException", text)
+        }
+    }
+}
+
+const NO_CAPACITY: &str = "Capacity is unavailable at this time. Please try again later or in a different availability zone";

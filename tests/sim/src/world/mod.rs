@@ -1,0 +1,351 @@
+//! What the simulated account holds: networks, clusters, definitions, services, databases, secrets.
+//!
+//! Plain data, keyed by name or id, so that a test may alter any of it in Rust, and another process by a JSON merge patch.
+//! Tasks are not here: they have lives of their own (`tasks`).
+
+mod database;
+mod standard;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use database::{CustomEndpoint, DbCluster, DbInstance, DbProxy, ManagedSecret, Member};
+
+/// Names and values of tags.
+pub type Tags = BTreeMap<String, String>;
+
+/// Everything in the account but its tasks.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct World {
+    /// By id.
+    pub vpcs: BTreeMap<String, Vpc>,
+    /// By id.
+    pub subnets: BTreeMap<String, Subnet>,
+    /// By id.
+    pub security_groups: BTreeMap<String, SecurityGroup>,
+    /// By name.
+    pub clusters: BTreeMap<String, Cluster>,
+    /// By `family:revision`.
+    pub task_definitions: BTreeMap<String, TaskDefinition>,
+    /// By `cluster/service`.
+    pub services: BTreeMap<String, Service>,
+    /// By identifier, lower case.
+    pub db_instances: BTreeMap<String, DbInstance>,
+    /// By identifier, lower case.
+    pub db_clusters: BTreeMap<String, DbCluster>,
+    /// By identifier, lower case.
+    pub custom_endpoints: BTreeMap<String, CustomEndpoint>,
+    /// By name.
+    pub db_proxies: BTreeMap<String, DbProxy>,
+    /// By name.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Roles that may be assumed, by name.
+    pub roles: BTreeMap<String, Role>,
+    /// Containers that AWS puts into every task, first in the list: image by name.
+    pub injected: BTreeMap<String, String>,
+}
+
+/// A virtual network.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vpc {
+    /// Its addresses.
+    pub cidr: String,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A part of a VPC in one zone.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Subnet {
+    /// The VPC's id.
+    pub vpc: String,
+    /// Such as `ap-northeast-1a`.
+    pub zone: String,
+    /// Its addresses.
+    pub cidr: String,
+    /// Addresses still free.
+    pub free: u32,
+    /// Its tags, `Name` included.
+    pub tags: Tags,
+}
+
+/// A security group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecurityGroup {
+    /// The VPC's id.
+    pub vpc: String,
+    /// Its name, which is not its tag `Name`.
+    pub name: String,
+    /// Its tags.
+    pub tags: Tags,
+    /// What may come in.
+    pub ingress: Vec<Rule>,
+    /// What may go out.
+    pub egress: Vec<Rule>,
+}
+
+/// One rule of a security group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rule {
+    /// `tcp`, or `-1` for everything.
+    pub protocol: String,
+    /// First and last port; none for every port.
+    pub ports: Option<(u16, u16)>,
+    /// Addresses.
+    pub cidrs: Vec<String>,
+    /// Security groups' ids.
+    pub groups: Vec<String>,
+}
+
+/// An ECS cluster.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cluster {
+    /// `ACTIVE` or `INACTIVE`.
+    pub status: String,
+    /// Capacity providers associated with it.
+    pub capacity_providers: Vec<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            status: "ACTIVE".to_owned(),
+            capacity_providers: vec!["FARGATE".to_owned(), "FARGATE_SPOT".to_owned()],
+            tags: Tags::new(),
+        }
+    }
+}
+
+/// One revision of an ECS task definition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskDefinition {
+    /// Whether it may still be run.
+    pub active: bool,
+    /// `awsvpc`.
+    pub network_mode: String,
+    /// In units of 1/1024 vCPU, as AWS gives it: a string.
+    pub cpu: String,
+    /// In MiB, a string.
+    pub memory: String,
+    /// The containers' own role, as an ARN; ECS Exec needs one.
+    pub task_role: Option<String>,
+    /// The role that pulls and logs, as an ARN.
+    pub execution_role: Option<String>,
+    /// `task` when containers share a PID namespace.
+    pub pid_mode: Option<String>,
+    /// In order.
+    pub containers: Vec<ContainerDefinition>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Default for TaskDefinition {
+    fn default() -> Self {
+        Self {
+            active: true,
+            network_mode: "awsvpc".to_owned(),
+            cpu: "256".to_owned(),
+            memory: "512".to_owned(),
+            task_role: None,
+            execution_role: None,
+            pid_mode: None,
+            containers: Vec::new(),
+            tags: Tags::new(),
+        }
+    }
+}
+
+/// One container of a task definition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContainerDefinition {
+    /// Its name.
+    pub name: String,
+    /// What would be pulled.
+    pub image: String,
+    /// Whether its end is the task's end.
+    pub essential: bool,
+    /// What it runs unless overridden; here, too, as a real process.
+    pub command: Vec<String>,
+    /// Its environment.
+    pub environment: BTreeMap<String, String>,
+    /// Seconds between TERM and KILL.
+    pub stop_timeout: Option<u32>,
+    /// A root file system that the agent cannot write to.
+    pub readonly_root: bool,
+    /// Whether an init process reaps.
+    pub init_process: bool,
+    /// The awslogs group, if it logs.
+    pub log_group: Option<String>,
+}
+
+impl Default for ContainerDefinition {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            image: "public.ecr.aws/amazonlinux/amazonlinux:2023".to_owned(),
+            essential: true,
+            command: Vec::new(),
+            environment: BTreeMap::new(),
+            stop_timeout: None,
+            readonly_root: false,
+            init_process: true,
+            log_group: None,
+        }
+    }
+}
+
+/// An ECS service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Service {
+    /// `ACTIVE`, `DRAINING` or `INACTIVE`.
+    pub status: String,
+    /// `family:revision`.
+    pub task_definition: String,
+    /// How many tasks it keeps.
+    pub desired: usize,
+    /// Whether its tasks have ECS Exec.
+    pub exec: bool,
+    /// Where its tasks stand.
+    pub subnets: Vec<String>,
+    /// Its tasks' security groups.
+    pub security_groups: Vec<String>,
+    /// The current deployment's number; a new one replaces every task.
+    pub deployment: u64,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            status: "ACTIVE".to_owned(),
+            task_definition: String::new(),
+            desired: 1,
+            exec: true,
+            subnets: Vec::new(),
+            security_groups: Vec::new(),
+            deployment: 1,
+            tags: Tags::new(),
+        }
+    }
+}
+
+impl Service {
+    /// Which its tasks carry as `startedBy`.
+    pub fn deployment_id(&self) -> String {
+        format!("ecs-svc/{}", 1_000_000_000_000_000_000 + self.deployment)
+    }
+}
+
+/// A secret in Secrets Manager.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Secret {
+    /// What it says.
+    pub value: String,
+    /// What it is for.
+    pub description: String,
+    /// The service that manages it: `rds`.
+    pub owning_service: Option<String>,
+    /// The customer's key that encrypts it.
+    pub kms_key: Option<String>,
+    /// The six characters at the end of its ARN.
+    pub suffix: String,
+    /// Whether it is rotated by itself.
+    pub rotation: bool,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret")
+            .field("value", &"***")
+            .field("tags", &self.tags)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An IAM role that AssumeRole may take.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Role {
+    /// The MFA device that its trust policy demands, with the code that it shows.
+    pub mfa: Option<(String, String)>,
+    /// The external id that its trust policy demands.
+    pub external_id: Option<String>,
+}
+
+impl World {
+    /// This world with a JSON merge patch (RFC 7396) applied.
+    pub fn patched(&self, patch: serde_json::Value) -> Result<Self, serde_json::Error> {
+        let mut whole = serde_json::to_value(self)?;
+        merge(&mut whole, patch);
+        serde_json::from_value(whole)
+    }
+
+    /// The task definition that `name` means: `family`, `family:revision` or an ARN. Without a revision, the newest that is active.
+    pub fn task_definition(&self, name: &str) -> Option<(String, &TaskDefinition)> {
+        let short = name.rsplit_once(":task-definition/").map_or(name, |(_, short)| short);
+        if short.contains(':') {
+            return self
+                .task_definitions
+                .get_key_value(short)
+                .map(|(key, found)| (key.clone(), found));
+        }
+        self.task_definitions
+            .iter()
+            .filter(|(key, found)| {
+                found.active && key.rsplit_once(':').is_some_and(|(family, _)| family == short)
+            })
+            .max_by_key(|(key, _)| revision(key))
+            .map(|(key, found)| (key.clone(), found))
+    }
+
+    /// The secret that `id` means: its name, its ARN, or its ARN without the suffix.
+    pub fn secret(&self, id: &str) -> Option<(&String, &Secret)> {
+        let name = id.rsplit_once(":secret:").map_or(id, |(_, name)| name);
+        self.secrets.get_key_value(name).or_else(|| {
+            self.secrets.iter().find(|(known, secret)| {
+                id.starts_with("arn:") && format!("{known}-{}", secret.suffix) == name
+            })
+        })
+    }
+}
+
+/// The number behind the last colon of `family:revision`.
+pub(crate) fn revision(key: &str) -> u64 {
+    key.rsplit_once(':').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+}
+
+/// Merges `patch` over `whole` as RFC 7396 says: objects merge, null deletes, all else replaces.
+fn merge(whole: &mut serde_json::Value, patch: serde_json::Value) {
+    let serde_json::Value::Object(patch) = patch else {
+        *whole = patch;
+        return;
+    };
+    if !whole.is_object() {
+        *whole = serde_json::json!({});
+    }
+    if let Some(map) = whole.as_object_mut() {
+        for (key, value) in patch {
+            if value.is_null() {
+                map.remove(&key);
+            } else {
+                merge(map.entry(key).or_insert(serde_json::Value::Null), value);
+            }
+        }
+    }
+}
