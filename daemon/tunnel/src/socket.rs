@@ -180,10 +180,10 @@ pub(crate) fn ping() -> Message {
 /// What the answer to an upgrade was, if no websocket.
 fn not_a_websocket(address: &Address, error: WsError) -> OpenError {
     let host = address.host.clone();
-    match error {
-        WsError::Http(answer) => refusal(host, &answer),
-        other => OpenError::WebSocket { host, source: Box::new(other) },
+    if let WsError::Http(answer) = &error {
+        return refusal(host, answer);
     }
+    OpenError::WebSocket { host, source: Box::new(error) }
 }
 
 /// What is worth keeping of an HTTP answer that is not the one asked for.

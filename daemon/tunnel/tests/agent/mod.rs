@@ -92,7 +92,7 @@ pub(crate) struct Agent {
     /// What the client's upgrade asked with.
     pub(crate) headers: HeaderMap,
     /// The number of the next message to send.
-    next: i64,
+    pub(crate) next: i64,
     /// The number of the next message to take.
     expected: i64,
     /// What was sent and not acknowledged.
@@ -191,7 +191,12 @@ impl Agent {
             match self.hear().await {
                 Heard::Frames(frames) => return frames,
                 Heard::Closed(_) | Heard::Gone => return Vec::new(),
-                _ => {}
+                Heard::Text(_)
+                | Heard::Ping(_)
+                | Heard::Response(_)
+                | Heard::Flag(_)
+                | Heard::Acknowledged(_)
+                | Heard::Again(_) => {}
             }
         }
     }
@@ -251,6 +256,20 @@ impl Agent {
         for part in data.chunks(32 * 1024) {
             let data = Bytes::copy_from_slice(part);
             self.frame(&Frame { command: Command::Psh, stream, data }).await;
+        }
+    }
+
+    /// Sends bytes on a stream, [`PIECE`] of them in each message, which is a whole frame.
+    pub(crate) async fn say_in_pieces(&mut self, stream: u32, data: &[u8]) {
+        for piece in data.chunks(PIECE) {
+            self.say(stream, piece).await;
+        }
+    }
+
+    /// Sends the last message again, if it was not acknowledged.
+    pub(crate) async fn repeat_last(&mut self) {
+        if let Some((_, message)) = self.unacknowledged.last_key_value() {
+            self.socket.send(Ws::Binary(message.clone())).await.unwrap();
         }
     }
 
@@ -368,6 +387,9 @@ fn message(kind: MessageKind, seq: i64, payload_type: u32, payload: Bytes) -> Me
     let id = MessageId([seq.to_le_bytes()[0]; 16]);
     Message { kind, created_ms: 1, seq, flags: 0, id, payload_type, payload }
 }
+
+/// Bytes that fit into one message as one frame.
+pub(crate) const PIECE: usize = 1024 - 8;
 
 /// Bytes that tell their own place.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
