@@ -76,10 +76,8 @@ impl Container {
         // From here on an early return drops the guard, and with it everything that was started.
         let guard = Group(group);
         let Some(processes) = processes_of(&mut keeper, group, &isolation).await? else {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("container {}: {program} did not start", spec.name),
-            ));
+            let why = format!("container {}: {program} did not start", spec.name);
+            return Err(io::Error::new(io::ErrorKind::NotFound, why));
         };
         let (exit, exited) = watch::channel(None);
         drop(tokio::spawn(watch_over(keeper, group, exit)));
@@ -143,6 +141,9 @@ impl Container {
 
     /// TERM to the command alone, as ECS sends it, and KILL to everything once `grace` has passed.
     pub async fn stop(&self, grace: Duration) -> i32 {
+        if let Some(code) = self.exit_code() {
+            return code;
+        }
         // A command that has gone meanwhile needs no signal.
         match &self.inner.isolation {
             Isolation::Namespace | Isolation::RootlessNamespace => {
@@ -259,17 +260,18 @@ async fn processes_of(
     }
     let started = tokio::time::timeout(START_LIMIT, async {
         loop {
-            if let Some(processes) = isolation::running(group) {
-                return Ok::<_, io::Error>(Some(processes));
+            if let Some((space, init)) = isolation::running(group) {
+                return Ok::<_, io::Error>(Some(Processes { init, space }));
             }
-            if keeper.try_wait()?.is_some() {
-                return Ok(None);
+            if let Some(status) = keeper.try_wait()? {
+                // It may have ended by itself before anybody looked: then there is nothing left to find.
+                let ran = !NOT_STARTED.contains(&exit_code(status));
+                return Ok(ran.then_some(Processes { init: group, space: group }));
             }
             tokio::time::sleep(START_POLL).await;
         }
     });
-    let found = started.await.map_err(io::Error::from)??;
-    Ok(found.map(|(space, init)| Processes { init, space }))
+    started.await.map_err(io::Error::from)?
 }
 
 /// Waits for the keeper, then sees to it that nothing of the group is left.
@@ -329,6 +331,9 @@ pub const WORKER: &str = "ssm-session-worker";
 
 /// 128 + KILL, what a container shows whose command did not end by itself.
 const KILLED: i32 = 137;
+
+/// What `sh` and `unshare` end with when the command cannot be run, or is not there.
+const NOT_STARTED: [i32; 2] = [126, 127];
 
 /// How long a command may take to run at all; a busy machine's fork is still far quicker.
 const START_LIMIT: Duration = Duration::from_secs(20);
