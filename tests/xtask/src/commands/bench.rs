@@ -1,0 +1,38 @@
+//! The figures, measured by `tests/bench` in processes of its own.
+
+use clap::Args;
+
+use xtask::Failure;
+use xtask::failure::run_loud;
+use xtask::setup::{Consent, postgres};
+
+use super::build::{Part, build, cargo};
+
+/// Measure the figures that we promise, each beside what it is promised against
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Only the figures whose name contains this
+    name: Option<String>,
+    /// Print one line of JSON each
+    #[arg(long)]
+    json: bool,
+    /// Install what is missing without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Bench {
+    /// Sets up, builds, measures.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let postgres = postgres::Programs::ensure(Consent::new(self.yes))?;
+        let built = build(Part::Benches)?;
+        let mut bench = cargo();
+        bench.args(["run", "--quiet", "--package", "bastion-bench", "--"]);
+        if self.json {
+            bench.arg("--json");
+        }
+        bench.args(&self.name);
+        bench.env("BASTION_BIN_DIR", &built.bin).env("BASTION_POSTGRES_BIN", &postgres.bin);
+        run_loud(&mut bench)
+    }
+}

@@ -1,0 +1,67 @@
+//! Building everything once, in one shape, so that the demo, the tests and the benches share it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use xtask::Failure;
+use xtask::failure::{run, run_loud};
+use xtask::place::workspace;
+use xtask::setup::say;
+
+/// What cargo builds into.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// The folder with the programs.
+    pub(crate) bin: PathBuf,
+}
+
+/// What to build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The programs that the demo runs.
+    Programs,
+    /// The programs and every test.
+    All,
+    /// The benches with the programs that they measure.
+    Benches,
+}
+
+/// Builds; a second run with nothing changed takes a second.
+///
+/// # Errors
+/// When something does not compile.
+pub(crate) fn build(part: Part) -> Result<Built, Failure> {
+    say("building (the first time takes minutes: the AWS SDK is large)");
+    let mut cargo = cargo();
+    cargo.arg("build");
+    match part {
+        Part::Programs => cargo.args(["--package", "bastiond", "--package", "bastionctl"]).args([
+            "--package",
+            "bastion-sim",
+            "--bins",
+        ]),
+        Part::All => cargo.args(["--workspace", "--all-targets"]),
+        Part::Benches => cargo.args(["--workspace", "--bins"]),
+    };
+    run_loud(&mut cargo)?;
+    Ok(Built { bin: target()?.join("debug") })
+}
+
+/// The cargo that runs us, in the workspace.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    cargo
+}
+
+/// Where cargo puts what it builds.
+///
+/// # Errors
+/// When cargo does not say.
+pub(crate) fn target() -> Result<PathBuf, Failure> {
+    let text = run(cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|err| Failure::unexpected("cargo's metadata as JSON", err.to_string()))?;
+    let dir = metadata["target_directory"].as_str().map(PathBuf::from);
+    dir.ok_or_else(|| Failure::unexpected("a target directory", text))
+}

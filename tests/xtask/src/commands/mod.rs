@@ -1,0 +1,7 @@
+//! One file per command: its arguments (the doc comment is the help), then what it does.
+
+pub(crate) mod bench;
+pub(crate) mod build;
+pub(crate) mod check_macos;
+pub(crate) mod demo;
+pub(crate) mod test;

@@ -1,0 +1,163 @@
+//! The CI tier: everything built once, every test run, third parties included.
+
+#![expect(clippy::print_stdout, reason = "the tests' output and their sum are this command's data")]
+#![expect(clippy::disallowed_methods, reason = "a tool for people measures real time")]
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use xtask::Failure;
+use xtask::failure::run_loud;
+use xtask::place::workspace;
+use xtask::process::Process;
+use xtask::setup::venv::Venv;
+use xtask::setup::{Consent, mariadb, postgres, say, tools};
+
+use super::build::{Part, build, cargo, target};
+
+/// Run every test, with everything that they need set up first
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Run the full counts: more random lives, longer transfers; not for CI
+    #[arg(long)]
+    long: bool,
+    /// Install what is missing without asking
+    #[arg(long)]
+    yes: bool,
+    /// Only tests whose name contains this
+    name: Option<String>,
+}
+
+impl Test {
+    /// Sets up, builds, runs, and counts what really ran.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        let consent = Consent::new(self.yes);
+        tools::ensure(consent)?;
+        let postgres = postgres::Programs::ensure(consent)?;
+        let mariadb = mariadb::Programs::ensure(consent)?;
+        let venv = Venv::ensure(consent)?;
+        let peers = peers()?;
+        let built = build(Part::All)?;
+
+        let mut tests = cargo();
+        // Tests marked as ignored are those that need what was just set up.
+        tests.args(["test", "--workspace", "--no-fail-fast"]);
+        tests.arg("--").arg("--include-ignored");
+        tests.args(&self.name);
+        tests
+            .env("BASTION_BIN_DIR", &built.bin)
+            .env("BASTION_POSTGRES_BIN", &postgres.bin)
+            .env(
+                "BASTION_MARIADB_BIN",
+                mariadb.server.parent().expect("a program lies in a folder"),
+            )
+            .env("BASTION_TEST_VENV", &venv.dir)
+            .env("BASTION_TEST_PYTHON", venv.python())
+            .env("BASTION_PEERS_DIR", peers);
+        if self.long {
+            tests.env("BASTION_TEST_LONG", "1");
+        }
+        let limit = if self.long { LONG_LIMIT } else { LIMIT };
+        let start = Instant::now();
+        let count = count(&mut tests, limit)?;
+        let took = start.elapsed().as_secs();
+        println!(
+            "{} tests ignored, in {took} s, from {} test programs",
+            count.ignored, count.programs
+        );
+        println!("{} passed, {} failed", count.passed, count.failed);
+        match count {
+            Count { failed: 0, whole: true, passed: 1.., .. } => Ok(()),
+            Count { .. } => Err(Failure::unexpected("every test to pass", "the above")),
+        }
+    }
+}
+
+/// Third-party clients are a workspace of their own, so that what they need never reaches ours.
+fn peers() -> Result<PathBuf, Failure> {
+    let manifest = workspace().join("tests/peers/Cargo.toml");
+    let dir = target()?.join("peers");
+    say("building the third-party clients");
+    run_loud(
+        cargo()
+            .args(["build", "--locked", "--manifest-path"])
+            .arg(&manifest)
+            .arg("--target-dir")
+            .arg(&dir),
+    )?;
+    Ok(dir.join("debug"))
+}
+
+/// What cargo's own closing lines add up to.
+#[derive(Debug, Default)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+    programs: u64,
+    /// cargo itself was content: no test program crashed or could not start.
+    whole: bool,
+}
+
+/// Shows cargo's output as it comes and adds up its results.
+fn count(tests: &mut Command, limit: Duration) -> Result<Count, Failure> {
+    let mut process = Process::spawn(tests.stdout(Stdio::piped()).stdin(Stdio::null()))?;
+    let output = process.child().stdout.take().expect("it was asked for");
+    let reader = std::thread::spawn(move || {
+        let mut count = Count::default();
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            println!("{line}");
+            count.add(&line);
+        }
+        count
+    });
+    let ended = process.wait(limit);
+    // Whatever still held the pipe is gone with the process group.
+    drop(process);
+    let mut count = reader.join().expect("the reader does not panic");
+    count.whole = ended?.success();
+    Ok(count)
+}
+
+impl Count {
+    /// `test result: ok. 12 passed; 0 failed; 1 ignored; …`
+    fn add(&mut self, line: &str) {
+        let Some(rest) = line.strip_prefix("test result: ") else { return };
+        self.programs += 1;
+        let numbers = rest.split(['.', ';']).filter_map(|part| {
+            let (number, what) = part.trim().split_once(' ')?;
+            Some((number.parse::<u64>().ok()?, what))
+        });
+        for (number, what) in numbers {
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The CI tier's promise.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+/// The full counts end, too.
+const LONG_LIMIT: Duration = Duration::from_secs(4 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_of_all_test_programs_add_up() {
+        let mut count = Count::default();
+        count.add("running 3 tests");
+        count.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s");
+        count.add("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.10s");
+        assert_eq!((count.passed, count.failed, count.ignored, count.programs), (5, 1, 1, 2));
+    }
+}
