@@ -180,6 +180,10 @@ impl Ui {
 
     /// Says what was to be said when a signal ends us.
     pub(crate) fn part(&mut self) {
+        if self.settings.err_terminal && !self.rewriting {
+            // The prompt would stand behind the terminal's own `^C`.
+            self.say("");
+        }
         self.end_of_progress();
         if let Some(line) = self.parting.take() {
             self.talk(&line);

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Child, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -68,6 +69,9 @@ impl Terminal {
     }
 
     fn read(&mut self) -> bool {
+        let mut waited = [PollFd::new(&self.screen, PollFlags::IN)];
+        let ready = poll(&mut waited, Some(&PATIENCE)).unwrap();
+        assert_ne!(ready, 0, "it said nothing more after:\n{}", self.seen);
         let mut piece = [0; 4096];
         // Where the last program on the other side has gone, Linux says EIO.
         let read = self.screen.read(&mut piece).unwrap_or(0);
@@ -89,3 +93,6 @@ pub(crate) fn signal(child: &Child, name: &str) {
     let signal = if name == "INT" { Signal::INT } else { Signal::TERM };
     kill_process(Pid::from_child(child), signal).unwrap();
 }
+
+/// How long a program may say nothing on its terminal: much longer than any does on a busy machine.
+const PATIENCE: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
