@@ -189,6 +189,12 @@ mod tests {
     }
 
     #[test]
+    fn an_early_message_that_comes_again_takes_no_more_room() {
+        let mut inbox = inbox(Config { early_bytes: 8, ..Config::default() });
+        assert_eq!(deliver(&mut inbox, &[1, 1, 1, 1, 2], false), (vec![], vec![1, 1, 1, 1, 2]));
+    }
+
+    #[test]
     fn nothing_is_taken_while_too_many_acknowledgements_wait_to_be_sent() {
         let mut inbox = inbox(Config { pending_acknowledgements: 2, ..Config::default() });
         assert_eq!(deliver(&mut inbox, &[0, 1, 2], false), (vec![0, 1], vec![0, 1]));

@@ -72,3 +72,32 @@ impl Window {
 /// How far the newest message may be ahead of the oldest unacknowledged: the agent keeps 100,000
 /// that came too early, Amazon's plugin 10,000.
 const WIDEST_SPAN: usize = 8192;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::event::tests::now;
+
+    #[test]
+    fn the_newest_message_does_not_run_away_from_the_oldest() {
+        let config = Config::default();
+        let now = now().instant;
+        let mut outbox = Outbox::new(config.rto_floor, config.rto_ceiling);
+        let mut window = Window::new(&config);
+        let send = |outbox: &mut Outbox| outbox.sent(Bytes::from_static(b"x"), 1, now);
+        send(&mut outbox);
+        window.data_sent(0);
+        window.acknowledged(0);
+        let mut number = 1;
+        while window.has_room(&outbox) {
+            send(&mut outbox);
+            outbox.acknowledged(number, now);
+            number += 1;
+        }
+        assert_eq!((number, outbox.frames()), (8192, 1));
+        outbox.acknowledged(0, now);
+        assert!(window.has_room(&outbox));
+    }
+}

@@ -357,6 +357,7 @@ impl<'a> Player<'a> {
         }
         while let Some(bytes) = self.channel.poll_send(now) {
             let message = Message::decode(bytes).unwrap();
+            assert_eq!((message.flags, message.seq), self.head_of(&message));
             match message.kind {
                 MessageKind::Acknowledge => {
                     let read: Acknowledgement = serde_json::from_slice(&message.payload).unwrap();
@@ -377,6 +378,11 @@ impl<'a> Player<'a> {
                 | MessageKind::Unknown(_) => panic!("a client does not send this"),
             }
         }
+    }
+
+    /// Flags and number as Amazon's client writes them: an acknowledgement has no number of its own.
+    fn head_of(&self, message: &Message) -> (u64, i64) {
+        if message.kind == MessageKind::Acknowledge { (3, 0) } else { (0, message.seq) }
     }
 
     fn read(&mut self, id: StreamId) {

@@ -35,6 +35,7 @@ fn little_is_sent_before_the_agent_has_acknowledged_the_first_data() {
     assert_eq!(first.len(), 4);
     story.turn_clock(200);
     assert_eq!(story.sent(), first, "what came too early is sent again");
+    assert_eq!(story.channel.counters().resent, 4);
     story.agent_acknowledges(first[0].seq);
     assert!(story.sent().len() > 50, "then the window is open");
 }
@@ -282,6 +283,15 @@ fn bytes_that_are_not_smux_close_the_channel() {
     let mut story = Story::open(Config::default());
     story.agent_says(2, payload::OUTPUT, b"SSH-2.0-OpenSSH");
     assert_eq!(story.events(), ["Closed(Misbehaved(MuxVersion(83)))"]);
+}
+
+#[test]
+fn a_message_never_says_that_it_was_made_at_nought() {
+    let mut story = Story::open(Config::default());
+    story.channel.open_stream().unwrap();
+    let now = Now { unix_ms: 0, ..story.now() };
+    let message = Message::decode(story.channel.poll_send(now).unwrap()).unwrap();
+    assert_eq!(message.created_ms, 1, "the agent would drop it");
 }
 
 #[test]

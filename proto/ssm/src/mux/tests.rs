@@ -95,7 +95,7 @@ fn a_short_query_waits_for_one_message_of_each_busy_stream() {
 
 #[test]
 fn a_message_is_filled_to_the_last_byte_whatever_its_size() {
-    for room in [17, 64, 1024, 40_000] {
+    for room in [17, 64, 1024, 40_000, 70_000] {
         let mut mux = mux(Config::default());
         let id = mux.open().unwrap();
         let data: Vec<u8> = (0..=255).cycle().take(60_000).collect();
@@ -105,7 +105,7 @@ fn a_message_is_filled_to_the_last_byte_whatever_its_size() {
         let mut ended = false;
         while mux.has_output() {
             for frame in sent(&mut mux, room) {
-                assert!(!ended);
+                assert!(!ended && frame.data.len() <= frame::MAX_DATA);
                 ended = frame.command == Command::Fin;
                 carried.extend_from_slice(&frame.data);
             }
@@ -158,6 +158,18 @@ fn what_came_before_the_agents_end_can_still_be_read_and_the_end_is_answered() {
     assert_eq!(sent(&mut mux, 1024), [frame(Command::Fin, 3, b"")]);
     assert_eq!(mux.read(id, 100), Ok(Some(Bytes::from_static(b"bye"))));
     assert_eq!((mux.read(id, 100), mux.len()), (Err(StreamGone), 0));
+}
+
+#[test]
+fn a_stream_that_is_read_to_the_end_is_forgotten_when_its_end_is_answered() {
+    let mut mux = mux(Config::default());
+    let id = mux.open().unwrap();
+    sent(&mut mux, 1024);
+    received(&mut mux, &[frame(Command::Psh, 3, b"bye"), frame(Command::Fin, 3, b"")]);
+    assert_eq!(mux.read(id, 100), Ok(Some(Bytes::from_static(b"bye"))));
+    assert_eq!(mux.len(), 1);
+    assert_eq!(sent(&mut mux, 1024), [frame(Command::Fin, 3, b"")]);
+    assert_eq!(mux.len(), 0);
 }
 
 #[test]
