@@ -1,0 +1,181 @@
+//! Real clients, started as a person would start them, always with a deadline.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::process::{Child, Command as Starting};
+
+use crate::databases::{self, Login};
+use crate::house::House;
+
+/// A program that runs; dropped, it is killed.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    words: String,
+}
+
+/// A program that ran to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed as data.
+    pub out: String,
+    /// What it said besides.
+    pub err: String,
+    words: String,
+}
+
+impl Running {
+    /// Starts a program with both streams kept.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> Self {
+        let words = xtask::failure::words(command);
+        let mut starting = Starting::from(std::mem::replace(command, Command::new("true")));
+        let child = starting
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|err| panic!("starting {words}: {err}"));
+        Self { child, words }
+    }
+
+    /// Its process.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When that takes longer than a minute.
+    pub async fn finish(self) -> Finished {
+        self.finish_within(Duration::from_secs(60)).await
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When that takes longer than the limit.
+    pub async fn finish_within(self, limit: Duration) -> Finished {
+        let Self { child, words } = self;
+        let output = tokio::time::timeout(limit, child.wait_with_output()).await;
+        let output =
+            output.unwrap_or_else(|_| panic!("{words} ran longer than {limit:?}")).unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Finished {
+            status: output.status,
+            out: text(output.stdout),
+            err: text(output.stderr),
+            words,
+        }
+    }
+}
+
+impl Finished {
+    /// What it printed, given that it succeeded.
+    ///
+    /// # Panics
+    /// When it did not.
+    pub fn ok(&self) -> &str {
+        assert!(self.status.success(), "{self}");
+        self.out.trim_end()
+    }
+
+    /// Its exit code; none when a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// What it printed, as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|err| panic!("{err} in {self}"))
+    }
+}
+
+impl std::fmt::Display for Finished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { status, out, err, words } = self;
+        write!(f, "{words} ended with {status}\n--- out\n{out}\n--- err\n{err}")
+    }
+}
+
+impl House {
+    /// psql on a target's port: rows unaligned, without headings.
+    pub fn psql(&self, target: &str, sql: &str) -> Running {
+        let mut psql = self.libpq("psql", target);
+        psql.args(["--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+        Running::start(&mut psql)
+    }
+
+    /// A program of PostgreSQL's that finds the target by the usual variables.
+    pub fn libpq(&self, program: &str, target: &str) -> Command {
+        let mut command = self.inside(&databases::postgres_programs().program(program));
+        let Login { user, password, database } = databases::POSTGRES;
+        command
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", self.port(target).to_string())
+            .env("PGUSER", user)
+            .env("PGPASSWORD", password)
+            .env("PGDATABASE", database)
+            .env("PGCONNECT_TIMEOUT", "30");
+        command
+    }
+
+    /// MariaDB's client on a target's port: rows with tabs, without headings.
+    pub fn mariadb(&self, target: &str, sql: &str) -> Running {
+        let mut client = self.mariadb_client(target);
+        client.args(["--batch", "--skip-column-names", "--execute", sql]);
+        Running::start(&mut client)
+    }
+
+    /// MariaDB's client that finds the target.
+    pub fn mariadb_client(&self, target: &str) -> Command {
+        let mut client = self.inside(&databases::mariadb_programs().client);
+        let Login { user, password, database } = databases::MARIADB;
+        client
+            .args(["--no-defaults", "--protocol=TCP", "--host=127.0.0.1", "--user", user])
+            .arg(format!("--port={}", self.port(target)))
+            .arg(format!("--database={database}"))
+            .env("MYSQL_PWD", password);
+        client
+    }
+
+    /// A script of `tests/peers/python`, run by the Python that has the stand-ins and clients.
+    pub fn python<S: AsRef<OsStr>>(
+        &self,
+        script: &str,
+        words: impl IntoIterator<Item = S>,
+    ) -> Running {
+        let mut command = self.inside(&python());
+        command.arg(xtask::place::workspace().join("tests/peers/python").join(script)).args(words);
+        Running::start(&mut command)
+    }
+
+    /// A program from PATH, in the house's environment.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn tool(&self, name: &str) -> Command {
+        let path = xtask::place::on_path(name, &[]);
+        self.inside(
+            &path.unwrap_or_else(|| panic!("{name} is on PATH (cargo xtask test installs it)")),
+        )
+    }
+}
+
+/// The Python with psycopg and the stand-ins.
+fn python() -> PathBuf {
+    let python = std::env::var_os("BASTION_TEST_PYTHON").map(PathBuf::from);
+    python.expect("BASTION_TEST_PYTHON is set (cargo xtask test makes the environment)")
+}
