@@ -34,9 +34,15 @@ impl Status {
         if !ui.settings().json {
             ui.clear()?;
         }
+        let mut first = true;
         loop {
             tick.tick().await;
             let report = self.report(client).await?;
+            let apart = !first && !ui.settings().json && !ui.settings().out_terminal;
+            if apart {
+                ui.data("")?;
+            }
+            first = false;
             if ui.settings().json {
                 ui.json_line(&report)?;
             } else {

@@ -112,6 +112,16 @@ fn watching_shows_it_again_until_it_is_interrupted() {
 }
 
 #[test]
+fn watching_without_a_terminal_sets_the_tables_apart() {
+    let daemon = Daemon::new([
+        ("GET /v1/status", Answer::json(&status([starting("stg-mysql")]))),
+        ("GET /v1/status", Answer::json(&status([ready("stg-mysql")]))),
+        ("GET /v1/status", Answer::text(500, "")),
+    ]);
+    run(&daemon, "status --watch").is("status_watch");
+}
+
+#[test]
 fn watching_as_json_is_one_line_each_time() {
     let report = Answer::json(&sketch());
     let gone = Answer::text(500, "");
