@@ -1,0 +1,102 @@
+//! The control socket: HTTP and JSON for bastionctl, and for `curl --unix-socket`.
+//!
+//! One file a call, under the same name as bastionctl's verb.
+
+mod answer;
+mod close;
+mod config;
+mod events;
+mod open;
+mod password;
+mod peer;
+mod status;
+mod version;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::{BoxError, Router, middleware};
+use bastion_api::Timestamp;
+use bastion_cloud::Cloud;
+use tokio::net::UnixListener;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+
+use crate::config::{Config, Target};
+use crate::listen::{House, Listeners};
+use crate::tasks::Tasks;
+
+use answer::Failed;
+
+/// What the calls work with. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// The config that the daemon runs with.
+    pub config: Arc<Config>,
+    /// The clouds of the targets, by their names.
+    pub clouds: Arc<BTreeMap<String, Arc<dyn Cloud>>>,
+    /// Keeper, roster, events.
+    pub house: House,
+    /// Where the targets are found.
+    pub listeners: Listeners,
+    /// Where holds and streams run.
+    pub tasks: Tasks,
+    /// When the daemon started.
+    pub started_at: Timestamp,
+}
+
+impl Desk {
+    fn target(&self, name: &str) -> Result<&Target, Failed> {
+        let found = self.config.targets.iter().find(|target| target.name == name);
+        found.ok_or_else(|| Failed::unknown_target(name, &self.config))
+    }
+}
+
+/// Answers calls until `stop` fires, and lets those under way end.
+pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) -> io::Result<()> {
+    let service = router(desk).into_make_service_with_connect_info::<peer::Peer>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+fn router(desk: Desk) -> Router {
+    // Streams last as long as their listeners want; every other call has its deadline.
+    let streams = Router::new()
+        .route("/v1/targets/{name}/open", post(open::open))
+        .route("/v1/events", get(events::events));
+    let calls = Router::new()
+        .route("/v1/status", get(status::status))
+        .route("/v1/targets", get(status::targets))
+        .route("/v1/targets/{name}/close", post(close::close))
+        .route("/v1/targets/{name}/password", get(password::password))
+        .route("/v1/config", get(config::config))
+        .route("/v1/health", get(status::health))
+        .route("/v1/version", get(version::version))
+        .layer(
+            ServiceBuilder::new()
+                .layer(HandleErrorLayer::new(|_: BoxError| async { Failed::too_slow() }))
+                .timeout(CALL_DEADLINE),
+        );
+    streams
+        .merge(calls)
+        .fallback(answer::no_such_call)
+        .method_not_allowed_fallback(answer::no_such_call)
+        .layer(DefaultBodyLimit::max(BODY_MOST))
+        .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
+        .layer(middleware::from_fn(peer::admit))
+        .with_state(desk)
+}
+
+/// How long a call may take that is not a stream: the longest asks AWS once or twice.
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How large a request's body may be; ours have a few dozen bytes.
+const BODY_MOST: usize = 64 * 1024;
+
+/// How many calls are answered at once; the next ones wait. A stream counts until its answer has begun.
+const CALLS_AT_ONCE: usize = 64;

@@ -1,0 +1,136 @@
+//! `open`: starts a target's bastion as a visit would, and tells how it goes.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bastion_api::{EventKind, OpenEvent, OpenRequest, SCHEMA_VERSION, Timestamp};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::answer::{Asked, Failed, lines};
+use super::{Desk, status};
+use crate::config::Target;
+use crate::explain;
+use crate::keeper::{Holder, Lease, Refusal, Start};
+
+/// `POST /v1/targets/{name}/open`
+pub(super) async fn open(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+    Asked(request): Asked<OpenRequest>,
+) -> Result<Response, Failed> {
+    let target = desk.target(&name)?.clone();
+    let hold = request.hold_seconds.map(Duration::from_secs).filter(|hold| !hold.is_zero());
+    desk.house.events.tell(Some(&name), EventKind::Asked, "asked to open");
+    let (tell, told) = mpsc::channel(LINES_AHEAD);
+    let desk_too = desk.clone();
+    desk.tasks.spawn(format!("open {name}"), async move {
+        let stop = desk_too.tasks.stop_token();
+        tokio::select! {
+            () = story(&desk_too, &target, hold, &tell) => {}
+            // Whoever asked has left: the start goes on without them.
+            () = tell.closed() => {}
+            () = stop.cancelled() => {}
+        }
+    });
+    Ok(lines(told))
+}
+
+async fn story(desk: &Desk, target: &Target, hold: Option<Duration>, tell: &Tell) {
+    let asked = desk.house.clock.now();
+    let holder = if hold.is_some() { Holder::Hold } else { Holder::Visit };
+    let lease = desk.house.keeper.lease(&target.name, holder);
+    let lease = tokio::select! {
+        lease = lease => lease,
+        never = stages(desk, target, tell) => match never {},
+    };
+    let last = match lease {
+        Ok(lease) => {
+            let elapsed = desk.house.clock.now().saturating_duration_since(asked);
+            let hold_until = hold.map(|hold| keep(desk, target, lease, hold));
+            let target = status::of(desk, &target.name).await;
+            OpenEvent::Ready { target, elapsed_seconds: elapsed.as_secs_f64(), hold_until }
+        }
+        Err(refusal) => OpenEvent::Failed { problem: explain::refusal(target, &refusal) },
+    };
+    say(tell, last).await;
+}
+
+/// Tells each stage as it is reached, for as long as it is let.
+async fn stages(desk: &Desk, target: &Target, tell: &Tell) -> std::convert::Infallible {
+    let Some(mut start) = desk.house.keeper.watch_start(&target.name) else {
+        return std::future::pending().await;
+    };
+    let mut last = None;
+    loop {
+        let now = *start.borrow_and_update();
+        if now.stage != last {
+            last = now.stage;
+            if let Some(event) = stage(now, desk.house.clock.now()) {
+                say(tell, event).await;
+            }
+        }
+        if start.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+fn stage(start: Start, now: Instant) -> Option<OpenEvent> {
+    let elapsed = start.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+    Some(OpenEvent::Stage {
+        stage: start.stage?,
+        elapsed_seconds: elapsed.as_secs_f64(),
+        estimate_seconds: start.estimate.map(|estimate| estimate.as_secs_f64()),
+    })
+}
+
+/// Keeps the lease until its time is up or it is taken back, and tells until when.
+fn keep(desk: &Desk, target: &Target, lease: Lease, hold: Duration) -> Timestamp {
+    let (clock, events) = (desk.house.clock.clone(), desk.house.events.clone());
+    let (name, stop) = (target.name.clone(), desk.tasks.stop_token());
+    let until = clock.calendar().saturating_add(hold).unwrap_or(Timestamp::MAX);
+    events.tell(Some(&name), EventKind::HoldPlaced, format!("held until {until}"));
+    let due = clock.now() + hold;
+    desk.tasks.spawn(format!("hold {name}"), async move {
+        let time_is_up = async {
+            loop {
+                let left = due.saturating_duration_since(clock.now());
+                if left.is_zero() {
+                    return;
+                }
+                // The clock is read again and again, because a long sleep ignores the laptop's own.
+                sleep(left.min(TICK)).await;
+            }
+        };
+        let why = tokio::select! {
+            () = time_is_up => "the hold's time is up",
+            refusal = lease.revoked() => match refusal {
+                Refusal::Closed => "the hold ended: the bastion was closed",
+                Refusal::UnknownTarget | Refusal::Cloud(_) | Refusal::Tunnel(_)
+                | Refusal::TookTooLong(_) | Refusal::TaskGone(_) | Refusal::Stopping => {
+                    "the hold ended: the bastion is gone"
+                }
+            },
+            () = stop.cancelled() => return,
+        };
+        events.tell(Some(&name), EventKind::HoldEnded, why);
+    });
+    until
+}
+
+async fn say(tell: &Tell, event: OpenEvent) {
+    // A listener that has left is noticed by the caller's select.
+    drop(tell.send(event).await);
+}
+
+type Tell = mpsc::Sender<OpenEvent>;
+
+/// How many lines may wait for a slow reader; a start has six stages.
+const LINES_AHEAD: usize = 16;
+
+/// How often a hold looks at the clock.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Every answer's shape is the one of this version.
+const _: () = assert!(SCHEMA_VERSION == 1, "the lines of open carry no version of their own");

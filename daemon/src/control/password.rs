@@ -1,0 +1,28 @@
+//! `password`: fetched when it is asked for, kept nowhere.
+
+use axum::extract::{Path, State};
+use bastion_api::{Password, SCHEMA_VERSION};
+
+use super::Desk;
+use super::answer::{Failed, Told};
+use crate::explain;
+
+/// `GET /v1/targets/{name}/password`
+pub(super) async fn password(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+) -> Result<Told<Password>, Failed> {
+    let target = desk.target(&name)?;
+    let Some(secret) = &target.password else {
+        return Err(explain::no_password(target).into());
+    };
+    let Some(cloud) = desk.clouds.get(&name) else {
+        return Err(Failed::unknown_target(&name, &desk.config));
+    };
+    let login = cloud.secret(secret).await.map_err(|err| explain::cloud(target, &err))?;
+    Ok(Told(Password {
+        schema_version: SCHEMA_VERSION,
+        user: target.user.clone().or(login.user),
+        password: login.password.reveal().to_owned(),
+    }))
+}

@@ -1,0 +1,128 @@
+//! `status`, `targets`, `health`: every target as it is at this moment.
+
+use axum::extract::State;
+use bastion_api::{
+    Engine, Health, SCHEMA_VERSION, State as Standing, Status, TargetInfo, TargetStatus, Targets,
+};
+
+use super::Desk;
+use super::answer::Told;
+use crate::config::Target;
+use crate::explain;
+use crate::keeper;
+
+/// `GET /v1/status`
+pub(super) async fn status(State(desk): State<Desk>) -> Told<Status> {
+    Told(Status {
+        schema_version: SCHEMA_VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started_at: desk.started_at,
+        config: desk.config.path.as_ref().map(|path| path.display().to_string()),
+        targets: all(&desk).await,
+    })
+}
+
+/// `GET /v1/targets`
+pub(super) async fn targets(State(desk): State<Desk>) -> Told<Targets> {
+    let targets = desk.config.targets.iter().map(|target| info(&desk, target)).collect();
+    Told(Targets { schema_version: SCHEMA_VERSION, targets })
+}
+
+/// `GET /v1/health`
+pub(super) async fn health(State(desk): State<Desk>) -> Told<Health> {
+    let all = all(&desk).await;
+    let troubled: Vec<_> =
+        all.iter().filter(|t| !t.problems.is_empty()).map(|t| t.name.clone()).collect();
+    Told(Health {
+        schema_version: SCHEMA_VERSION,
+        ok: troubled.is_empty(),
+        targets: u32::try_from(all.len()).unwrap_or(u32::MAX),
+        troubled,
+    })
+}
+
+/// One target as it is; cold where the keeper has ended.
+pub(super) async fn of(desk: &Desk, name: &str) -> TargetStatus {
+    let found = all(desk).await.into_iter().find(|status| status.name == name);
+    found.unwrap_or_else(|| TargetStatus {
+        name: name.to_owned(),
+        site: String::new(),
+        engine: Engine::Other,
+        addresses: Vec::new(),
+        port: None,
+        database: None,
+        user: None,
+        state: Standing::Cold,
+        state_seconds: 0,
+        stage: None,
+        elapsed_seconds: None,
+        estimate_seconds: None,
+        task: None,
+        bastion_started_at: None,
+        visits: Vec::new(),
+        holds: 0,
+        idle_stop_seconds: None,
+        problems: Vec::new(),
+    })
+}
+
+async fn all(desk: &Desk) -> Vec<TargetStatus> {
+    let standings = desk.house.keeper.standings().await;
+    let of = |target: &Target| {
+        let standing = standings.iter().find(|standing| standing.target == target.name)?;
+        Some(one(desk, target, standing))
+    };
+    desk.config.targets.iter().filter_map(of).collect()
+}
+
+fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatus {
+    let TargetInfo { name, site, engine, addresses, port, database, user } = info(desk, target);
+    let mut problems = desk.listeners.problems(&name);
+    let failure = standing.failure.as_ref().map(|failure| explain::refusal(target, failure));
+    let visitors = desk.house.roster.trouble(&name);
+    for problem in failure.into_iter().chain(visitors) {
+        // A start's failure is every waiting visitor's trouble, too.
+        if !problems.iter().any(|known| known.code == problem.code) {
+            problems.push(problem);
+        }
+    }
+    let unusable = addresses.is_empty() && !problems.is_empty();
+    TargetStatus {
+        visits: desk.house.roster.of(&name),
+        name,
+        site,
+        engine,
+        addresses,
+        port,
+        database,
+        user,
+        state: if unusable { Standing::Problem } else { standing.state },
+        state_seconds: standing.for_so_long.as_secs(),
+        stage: standing.start.stage,
+        elapsed_seconds: standing.elapsed.map(|elapsed| elapsed.as_secs_f64()),
+        estimate_seconds: standing.start.estimate.map(|estimate| estimate.as_secs_f64()),
+        task: standing.task.as_ref().map(|task| task.as_str().to_owned()),
+        bastion_started_at: standing.started_at,
+        holds: standing.holds,
+        idle_stop_seconds: standing.idle_stop.map(|left| left.as_secs()),
+        problems,
+    }
+}
+
+fn info(desk: &Desk, target: &Target) -> TargetInfo {
+    let engine = desk.house.engines.known(target).unwrap_or(dbwire::Engine::Other);
+    TargetInfo {
+        name: target.name.clone(),
+        site: target.site.name.clone(),
+        engine: match engine {
+            dbwire::Engine::Postgres => Engine::Postgres,
+            dbwire::Engine::Mysql => Engine::Mysql,
+            dbwire::Engine::Other => Engine::Other,
+        },
+        addresses: desk.listeners.addresses(&target.name),
+        port: crate::listen::port(target),
+        database: target.db_name.clone(),
+        user: target.user.clone(),
+    }
+}

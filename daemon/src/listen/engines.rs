@@ -1,0 +1,79 @@
+//! What each target speaks: as configured, else as last discovered, else by its remote port, else unknown.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bastion_cloud::{Cloud, CloudError, Database, DatabaseRef};
+use dbwire::Engine;
+use tracing::warn;
+
+use crate::config::Target;
+use crate::state::write_private;
+
+/// What the targets speak. Clones know the same.
+#[derive(Clone, Debug)]
+pub struct Engines {
+    discovered: Arc<Mutex<BTreeMap<String, Engine>>>,
+    /// The file in the state directory: a line each, target and engine.
+    note: PathBuf,
+}
+
+impl Engines {
+    /// What an earlier run of the daemon discovered.
+    ///
+    /// A file that cannot be read is no loss: what it said is discovered anew.
+    pub fn remembered(state_dir: &Path) -> Self {
+        let note = state_dir.join("engines");
+        let written = std::fs::read_to_string(&note).unwrap_or_default();
+        let read = written.lines().filter_map(|line| line.split_once(' '));
+        let known = read.map(|(target, word)| (target.to_owned(), Engine::from_name(word)));
+        Self { discovered: Arc::new(Mutex::new(known.collect())), note }
+    }
+
+    /// What is known without asking anybody.
+    pub fn known(&self, target: &Target) -> Option<Engine> {
+        let by_port = || match &target.database {
+            DatabaseRef::Host(_, port) => Some(Engine::from_port(*port)),
+            DatabaseRef::Rds(_) | DatabaseRef::Aurora(..) | DatabaseRef::Proxy(_) => None,
+        };
+        target.engine.or_else(|| self.discovered().get(&target.name).copied()).or_else(by_port)
+    }
+
+    /// What is known, else what the cloud says about the database: a look that starts nothing and costs nothing.
+    pub(super) async fn learn(
+        &self,
+        target: &Target,
+        cloud: &dyn Cloud,
+    ) -> Result<Engine, CloudError> {
+        if let Some(engine) = self.known(target) {
+            return Ok(engine);
+        }
+        let database = cloud.find_database(&target.database).await?;
+        let engine = engine_of(&database);
+        self.remember(target, engine);
+        Ok(engine)
+    }
+
+    fn remember(&self, target: &Target, engine: Engine) {
+        let mut discovered = self.discovered();
+        if discovered.insert(target.name.clone(), engine) == Some(engine) {
+            return;
+        }
+        let lines: String =
+            discovered.iter().map(|(name, engine)| format!("{name} {}\n", engine.word())).collect();
+        if let Err(err) = write_private(&self.note, lines.as_bytes()) {
+            warn!(%err, "remembering what the databases speak");
+        }
+    }
+
+    fn discovered(&self) -> MutexGuard<'_, BTreeMap<String, Engine>> {
+        self.discovered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a database speaks, by its engine's name, else by its port.
+fn engine_of(database: &Database) -> Engine {
+    let by_name = database.engine.as_deref().map(Engine::from_name);
+    by_name.unwrap_or_else(|| Engine::from_port(database.remote.port))
+}

@@ -1,0 +1,271 @@
+//! READ THIS FIRST: start in order, wait, stop in reverse.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bastion_api::EventKind;
+use bastion_api::paths::{self, Env, PathError};
+use bastion_aws::Aws;
+use bastion_cloud::{Cloud, Site};
+use thiserror::Error;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clock::Clock;
+use crate::config::{Config, Target};
+use crate::control::{self, Desk};
+use crate::events::Events;
+use crate::explain;
+use crate::host::{self, Notice};
+use crate::keeper::{Keeper, Parts, Refusal};
+use crate::listen::{Engines, House, Listeners, Opening, Roster, unix};
+use crate::state::{StateDir, StateError};
+use crate::tasks::Tasks;
+use crate::tunnels::Tunnels;
+
+/// What the daemon is started with.
+#[derive(Debug)]
+pub struct Start {
+    /// The config, already without faults.
+    pub config: Config,
+    /// The state directory, where one was named.
+    pub state_dir: Option<PathBuf>,
+    /// The control socket that a service manager has bound for us.
+    pub inherited: Option<StdUnixListener>,
+}
+
+/// Runs the daemon until a signal, or until a vital part of it fails.
+pub async fn run(start: Start) -> Result<(), RunError> {
+    let Start { config, state_dir, inherited } = start;
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+
+    // The state directory first: its lock says that no other daemon runs.
+    let env = Env::of_process();
+    let state_dir = state_dir.map_or_else(|| paths::state_dir(&env), Ok)?;
+    let state = StateDir::open(&state_dir)?;
+    if let Some(aside) = state.set_aside() {
+        warn!(path = %aside.display(), "the installation's id could not be read and was set aside");
+    }
+    let (control_socket, socket_path) = control_socket(inherited, &env)?;
+
+    // What everybody uses.
+    let clock = Clock::machine();
+    let tasks = Tasks::new();
+    let events = Events::new(clock.clone());
+    let tunnels = Tunnels::new(tasks.clone(), events.clone());
+    let targets = with_clouds(&config);
+
+    // The keeper, and who explains its failures.
+    let (failures, failed) = mpsc::unbounded_channel();
+    let (keeper, running) = Keeper::new(Parts {
+        targets: targets.clone(),
+        started_by: state.started_by(),
+        clock: clock.clone(),
+        events: events.clone(),
+        tunnels: tunnels.clone(),
+        tasks: tasks.clone(),
+        failures,
+    });
+    tasks.spawn_vital("keeper", async move {
+        running.run().await;
+        Ok::<_, std::convert::Infallible>(())
+    });
+    tasks.spawn("explain failures", tell_failures(failed, events.clone()));
+
+    // The listeners: from here on visits are taken.
+    let (closing, curfew) = (CancellationToken::new(), CancellationToken::new());
+    let house = House {
+        keeper: keeper.clone(),
+        tunnels,
+        roster: Roster::default(),
+        engines: Engines::remembered(state.path()),
+        events: events.clone(),
+        clock: clock.clone(),
+        curfew: curfew.clone(),
+    };
+    let listeners = Listeners::default();
+    let opening = Opening {
+        house: house.clone(),
+        state_dir: state.path().to_owned(),
+        tasks: tasks.clone(),
+        closing: closing.clone(),
+    };
+    for (target, cloud) in &targets {
+        listeners.open(target, cloud, &opening);
+    }
+
+    // The control socket: from here on calls are answered.
+    let desk = Desk {
+        config: Arc::new(config),
+        clouds: Arc::new(by_name(&targets)),
+        house: house.clone(),
+        listeners,
+        tasks: tasks.clone(),
+        started_at: clock.calendar(),
+    };
+    let no_more_calls = CancellationToken::new();
+    tasks.spawn_vital("control", control::serve(control_socket, desk, no_more_calls.clone()));
+
+    let count = match targets.len() {
+        0 => "no targets: see bastionctl config path".to_owned(),
+        1 => "1 target".to_owned(),
+        many => format!("{many} targets"),
+    };
+    events.tell(None, EventKind::DaemonStarted, format!("serving {count}"));
+    host::notify(&[Notice::Ready, Notice::Status(&count)]);
+
+    // Wait.
+    let stop = tasks.stop_token();
+    tokio::select! {
+        name = signals.next() => info!(signal = name, "asked to stop"),
+        () = stop.cancelled() => {}
+    }
+
+    // Stop in reverse; a second signal ends it now.
+    host::notify(&[Notice::Stopping]);
+    events.tell(None, EventKind::DaemonStopping, "stopping");
+    let in_order = async {
+        no_more_calls.cancel();
+        closing.cancel();
+        if timeout(VISIT_GRACE, everybody_left(&house.roster)).await.is_err() {
+            info!(visits = house.roster.len(), "ending the visits that are left");
+        }
+        curfew.cancel();
+        if timeout(BASTIONS_GRACE, keeper.stop()).await.is_err() {
+            warn!("some bastions could not be told to stop in time");
+        }
+        tasks.join(TASKS_GRACE).await;
+    };
+    tokio::select! {
+        () = in_order => {}
+        name = signals.next() => warn!(signal = name, "stopping at once: bastions may be left running"),
+    }
+    if let Some(path) = socket_path
+        && let Err(err) = unix::remove(&path)
+    {
+        warn!(%err, "removing the control socket");
+    }
+    drop(state);
+    tasks.failure().map_or(Ok(()), |reason| Err(RunError::Vital(reason)))
+}
+
+/// Why the daemon did not start, or did not go on.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Signals cannot be listened for.
+    #[error("listening for signals")]
+    Signals(#[source] io::Error),
+    /// No place for the state directory or the socket.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The state directory cannot be ours.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The control socket cannot be bound.
+    #[error("binding the control socket")]
+    Bind(#[from] unix::BindError),
+    /// The control socket cannot be used.
+    #[error("using the control socket")]
+    Socket(#[source] io::Error),
+    /// A part failed that everything needs.
+    #[error("{0}")]
+    Vital(String),
+}
+
+/// The control socket, and its path where we have bound it and have to remove it.
+fn control_socket(
+    inherited: Option<StdUnixListener>,
+    env: &Env,
+) -> Result<(UnixListener, Option<PathBuf>), RunError> {
+    let (socket, path) = match inherited {
+        Some(socket) => (socket, None),
+        None => {
+            let path = paths::control_socket(env)?;
+            (unix::bind(&path)?, Some(path))
+        }
+    };
+    Ok((UnixListener::from_std(socket).map_err(RunError::Socket)?, path))
+}
+
+/// Every target with the cloud of its site; targets of the same site share one.
+fn with_clouds(config: &Config) -> Vec<(Arc<Target>, Arc<dyn Cloud>)> {
+    let mut clouds: Vec<(Site, Arc<dyn Cloud>)> = Vec::new();
+    let mut with_cloud = |target: &Target| {
+        let known = clouds.iter().find(|(site, _)| *site == target.site);
+        if let Some((_, cloud)) = known {
+            return Arc::clone(cloud);
+        }
+        let cloud: Arc<dyn Cloud> = Arc::new(Aws::new(target.site.clone()));
+        clouds.push((target.site.clone(), Arc::clone(&cloud)));
+        cloud
+    };
+    config.targets.iter().map(|target| (Arc::new(target.clone()), with_cloud(target))).collect()
+}
+
+fn by_name(targets: &[(Arc<Target>, Arc<dyn Cloud>)]) -> BTreeMap<String, Arc<dyn Cloud>> {
+    targets.iter().map(|(target, cloud)| (target.name.clone(), Arc::clone(cloud))).collect()
+}
+
+/// Puts the keeper's failures into words, as long as it has any.
+async fn tell_failures(
+    mut failed: mpsc::UnboundedReceiver<(Arc<Target>, Refusal)>,
+    events: Events,
+) {
+    while let Some((target, refusal)) = failed.recv().await {
+        let problem = explain::refusal(&target, &refusal);
+        events.tell_problem(Some(&target.name), EventKind::ProblemFound, &problem);
+    }
+}
+
+async fn everybody_left(roster: &Roster) {
+    while !roster.is_empty() {
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// The signals that ask for the end.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one's name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+            // The terminal that we were started in has gone.
+            _ = self.hup.recv() => "SIGHUP",
+        }
+    }
+}
+
+/// How long visits may take to end by themselves.
+const VISIT_GRACE: Duration = Duration::from_secs(2);
+
+/// How long the cloud may take to take every order to stop; a service manager waits 90 s for all of us.
+const BASTIONS_GRACE: Duration = Duration::from_secs(30);
+
+/// How long tasks may take to end once they were told to.
+const TASKS_GRACE: Duration = Duration::from_secs(5);
+
+/// How often the roster is looked at while the last visits end.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);

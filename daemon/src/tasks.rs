@@ -1,0 +1,113 @@
+//! Named tasks: spawned here, waited for here; `tokio::spawn` stands nowhere else.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, error, info_span, warn};
+
+/// Every task of the daemon. Clones are the same set.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    failed: Arc<Mutex<Option<String>>>,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tasks {
+    /// An empty set.
+    pub fn new() -> Self {
+        Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), failed: Arc::default() }
+    }
+
+    /// Runs `task` under a name that stands in its log lines.
+    pub fn spawn<F>(&self, name: impl Into<String>, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let span = info_span!("task", name = name.into());
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
+        let handle = tokio::spawn(self.tracker.track_future(task.instrument(span)));
+        drop(handle);
+    }
+
+    /// Runs a task without which the daemon is of no use: its failure, or its end before the daemon was told to
+    /// stop, stops the daemon with that reason.
+    pub fn spawn_vital<F, E>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display,
+    {
+        let (stop, failed) = (self.stop.clone(), Arc::clone(&self.failed));
+        self.spawn(name, async move {
+            // Dropped when the task ends, however it ends: by panic too.
+            let ended = stop.clone().drop_guard();
+            let reason = match task.await {
+                Ok(()) if stop.is_cancelled() => return,
+                Ok(()) => format!("{name} ended by itself"),
+                Err(err) => format!("{name}: {err}"),
+            };
+            error!(%reason, "a vital task failed");
+            failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+            drop(ended);
+        });
+    }
+
+    /// Fires once, when everything is to end.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Why a vital task failed, if one did.
+    pub fn failure(&self) -> Option<String> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells every task to end and waits for them, `grace` at most.
+    pub async fn join(&self, grace: Duration) {
+        self.stop.cancel();
+        self.tracker.close();
+        if timeout(grace, self.tracker.wait()).await.is_err() {
+            warn!(left = self.tracker.len(), "some tasks did not end in time");
+        } else {
+            debug!("every task has ended");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Tasks;
+
+    #[tokio::test]
+    async fn a_vital_task_that_fails_stops_everything_with_its_reason() {
+        let tasks = Tasks::new();
+        tasks.spawn_vital("listener", async { Err::<(), _>("no more descriptors") });
+        tasks.stop_token().cancelled().await;
+        tasks.join(Duration::from_secs(5)).await;
+        assert_eq!(tasks.failure().as_deref(), Some("listener: no more descriptors"));
+    }
+
+    #[tokio::test]
+    async fn a_vital_task_may_end_once_it_was_told_to() {
+        let tasks = Tasks::new();
+        let stop = tasks.stop_token();
+        tasks.spawn_vital("keeper", async move {
+            stop.cancelled().await;
+            Ok::<(), String>(())
+        });
+        tasks.join(Duration::from_secs(5)).await;
+        assert_eq!(tasks.failure(), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! Tunnels by bastion and remote: opened once, shared by every visit, closed with their bastion.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bastion_api::EventKind;
+use bastion_cloud::{Bastion, Cloud, CloudError, Remote, SessionId, TaskId};
+use ssm_tunnel::{Closed, Grant, Keys, OpenError, Options, Stream, StreamError, Tunnel};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use crate::events::Events;
+use crate::tasks::Tasks;
+
+/// All tunnels of the daemon. Clones are the same set.
+#[derive(Clone, Debug)]
+pub struct Tunnels {
+    tasks: Tasks,
+    events: Events,
+    doors: Arc<Mutex<HashMap<Key, Door>>>,
+}
+
+/// The way from here to a database: through which bastion, to which remote.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The target's name.
+    pub target: String,
+    /// The cloud that the bastion is in.
+    pub cloud: Arc<dyn Cloud>,
+    /// The bastion.
+    pub bastion: Bastion,
+    /// The database, as the bastion sees it.
+    pub remote: Remote,
+    /// Host names, besides AWS's own, that the site lists for its session endpoint.
+    pub endpoints: Vec<String>,
+}
+
+/// One stream, and the tunnel that it goes through.
+#[derive(Debug)]
+pub struct Passage {
+    /// The tunnel.
+    pub tunnel: Tunnel,
+    /// The stream.
+    pub stream: Stream,
+}
+
+/// Why there is no tunnel, or no stream through it.
+#[derive(Clone, Debug)]
+pub enum TunnelFailure {
+    /// The cloud gave no session.
+    Session(CloudError),
+    /// The session was given, and the tunnel could not be opened.
+    Open(Arc<OpenError>),
+    /// The tunnel stood, and a stream could not be opened through it.
+    Stream(Arc<StreamError>),
+    /// The daemon is stopping.
+    Stopping,
+}
+
+impl Tunnels {
+    /// No tunnels yet.
+    pub fn new(tasks: Tasks, events: Events) -> Self {
+        Self { tasks, events, doors: Arc::default() }
+    }
+
+    /// Opens the first tunnel of a bastion, which shows that visits will go through.
+    pub async fn prove(&self, route: &Route, patience: Duration) -> Result<(), TunnelFailure> {
+        self.tunnel(route, patience).await.map(drop)
+    }
+
+    /// A stream to the route's remote, through a tunnel that is there or a new one.
+    pub async fn stream(&self, route: &Route) -> Result<Passage, TunnelFailure> {
+        let tunnel = self.tunnel(route, REOPEN_PATIENCE).await?;
+        match tunnel.open_stream().await {
+            Ok(stream) => Ok(Passage { tunnel, stream }),
+            // It was lost between the look and the use: one more, and its word is final.
+            Err(_) if tunnel.is_closed() => {
+                let tunnel = self.tunnel(route, REOPEN_PATIENCE).await?;
+                let stream = tunnel.open_stream().await;
+                let stream = stream.map_err(|err| TunnelFailure::Stream(Arc::new(err)))?;
+                Ok(Passage { tunnel, stream })
+            }
+            Err(err) => Err(TunnelFailure::Stream(Arc::new(err))),
+        }
+    }
+
+    /// Closes every tunnel of a bastion and ends their sessions.
+    pub async fn close(&self, task: &TaskId) {
+        let mut closing = Vec::new();
+        self.doors().retain(|(of, _), door| {
+            let keep = of != task;
+            if !keep {
+                closing.push(door.clone());
+            }
+            keep
+        });
+        for door in closing {
+            let opened = door.borrow().as_ref().and_then(|result| result.as_ref().ok().cloned());
+            // One that is still being opened finds its door gone, and closes itself.
+            if let Some(opened) = opened {
+                opened.close().await;
+            }
+        }
+    }
+
+    async fn tunnel(&self, route: &Route, patience: Duration) -> Result<Tunnel, TunnelFailure> {
+        let mut door = self.door(route, patience);
+        // The opener always answers: it is a task that the daemon's own end alone cuts short.
+        let answer = door.wait_for(Option::is_some).await;
+        let answer = answer.ok().and_then(|answer| (*answer).clone());
+        answer.unwrap_or(Err(TunnelFailure::Stopping)).map(|opened| opened.tunnel)
+    }
+
+    /// The door of this route: one that is open or opening, else a new one, with somebody sent to open it.
+    fn door(&self, route: &Route, patience: Duration) -> Door {
+        let key = (route.bastion.task.clone(), route.remote.clone());
+        let mut doors = self.doors();
+        if let Some(door) = doors.get(&key) {
+            let usable = match &*door.borrow() {
+                None => door.has_changed().is_ok(),
+                Some(Ok(opened)) => !opened.tunnel.is_closed(),
+                Some(Err(_)) => false,
+            };
+            if usable {
+                return door.clone();
+            }
+        }
+        let (answer, door) = watch::channel(None);
+        doors.insert(key.clone(), door.clone());
+        let (tunnels, route, mine) = (self.clone(), route.clone(), door.clone());
+        self.tasks.spawn(format!("open a tunnel to {}", route.target), async move {
+            let opened = tunnels.open(&route, patience).await;
+            let stands = tunnels.doors().get(&key).is_some_and(|door| door.same_channel(&mine));
+            if let (Ok(opened), false) = (&opened, stands) {
+                opened.close().await;
+            }
+            drop(answer.send(Some(opened)));
+        });
+        door
+    }
+
+    async fn open(&self, route: &Route, patience: Duration) -> Result<Opened, TunnelFailure> {
+        let cloud = &route.cloud;
+        let session = cloud.start_session(&route.bastion, &route.remote, patience).await;
+        let session = session.map_err(TunnelFailure::Session)?;
+        let grant = Grant {
+            url: session.url,
+            token: session.token.reveal().to_owned(),
+            region: session.region,
+            keys: Some(Keys {
+                access_key_id: session.keys.access_key_id,
+                secret_access_key: session.keys.secret_access_key.reveal().to_owned(),
+                session_token: session.keys.session_token.map(|token| token.reveal().to_owned()),
+            }),
+        };
+        let options = Options { extra_hosts: route.endpoints.clone(), ..Options::default() };
+        let (tunnel, driver) = match Tunnel::open(grant, options).await {
+            Ok(opened) => opened,
+            Err(err) => {
+                // A session that nobody uses would hold one of the container's two places until its idle limit.
+                end_session(cloud.as_ref(), &session.session).await;
+                return Err(TunnelFailure::Open(Arc::new(err)));
+            }
+        };
+        let (events, target) = (self.events.clone(), route.target.clone());
+        events.tell(Some(&target), EventKind::TunnelOpened, "tunnel opened");
+        self.tasks.spawn(format!("tunnel to {target}"), async move {
+            let why: Closed = driver.await;
+            events.tell(Some(&target), EventKind::TunnelClosed, format!("tunnel closed: {why}"));
+        });
+        Ok(Opened { tunnel, session: session.session, cloud: Arc::clone(cloud) })
+    }
+
+    fn doors(&self) -> MutexGuard<'_, HashMap<Key, Door>> {
+        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Key = (TaskId, Remote);
+
+/// What becomes of opening a tunnel; `None` until it is known.
+type Door = watch::Receiver<Option<Result<Opened, TunnelFailure>>>;
+
+#[derive(Clone, Debug)]
+struct Opened {
+    tunnel: Tunnel,
+    session: SessionId,
+    cloud: Arc<dyn Cloud>,
+}
+
+impl Opened {
+    async fn close(&self) {
+        if timeout(CLOSE_PATIENCE, self.tunnel.close()).await.is_err() {
+            debug!(session = %self.session, "the tunnel did not close in time");
+        }
+        end_session(self.cloud.as_ref(), &self.session).await;
+    }
+}
+
+async fn end_session(cloud: &dyn Cloud, session: &SessionId) {
+    match timeout(CLOSE_PATIENCE, cloud.end_session(session)).await {
+        Ok(Ok(())) => debug!(%session, "session ended"),
+        Ok(Err(err)) => warn!(%session, %err, "ending the session"),
+        Err(_) => warn!(%session, "ending the session took too long"),
+    }
+}
+
+/// How long a new tunnel on a bastion that has served may take: its agent was connected before, so a refusal is news.
+const REOPEN_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long saying goodbye may take: the agent acknowledges within 2 s, or is away (ssm-data-channel.md 9).
+const CLOSE_PATIENCE: Duration = Duration::from_secs(4);
