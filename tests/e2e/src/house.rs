@@ -362,6 +362,6 @@ pub const DEV_MYSQL: &str = "dev-mysql.cx1simulated.ap-northeast-1.rds.amazonaws
 /// The daemon is up within a tenth of a second; this is for the worst of machines.
 const START: Duration = Duration::from_secs(20);
 /// The daemon's own stop has deadlines that add up to less.
-const STOP: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(45);
 /// A simulated bastion is ready within two seconds.
 const START_BASTION: Duration = Duration::from_secs(30);

@@ -18,6 +18,7 @@ pub mod clients;
 pub mod configs;
 pub mod databases;
 pub mod house;
+pub mod knock;
 pub mod wait;
 
 pub use clients::{Finished, Running};
