@@ -1,3 +1,19 @@
+//! A problem on the screen, and its exit code. The daemon's problems have codes of their own (D02 to D32); ours are:
+//!
+//! | code | what is wrong | said by |
+//! |---|---|---|
+//! | C01 | no daemon answers | here |
+//! | C02 | its socket belongs to somebody else | here |
+//! | C03 | it does not answer in time | here |
+//! | C04 | it went away in the middle | here, `events.rs` |
+//! | C05 | its answer makes no sense: it is of another version, or broken | here |
+//! | C06 | the target is in use, and nobody can be asked | `close.rs` |
+//! | C07 | stdout cannot be written | here |
+//! | C08 | the system refuses what we need to start | here |
+//! | C09 | what was waited for has not come | `wait.rs` |
+//! | C10 | the config cannot be checked | `config.rs` |
+//! | C11 | the config has no place | `config.rs` |
+
 use std::io;
 
 use bastion_api::client::{ClientError, Oddity, Tried, Why};

@@ -110,7 +110,7 @@ async fn path(client: &Client, ui: &mut Ui) -> Result<(), Failure> {
             Ok(path) => path.display().to_string(),
             Err(error) => {
                 let message = "the config has no place";
-                let problem = Problem::new("C08", ProblemKind::NotFound, message);
+                let problem = Problem::new("C11", ProblemKind::NotFound, message);
                 return Err(problem.because(error.to_string()).hint(error.hint()).into());
             }
         },
