@@ -44,8 +44,13 @@ impl Terminal {
 
     /// Reads on until this stands on the screen.
     pub(crate) fn until(&mut self, text: &str) -> &mut Self {
-        while !self.seen.contains(text) {
-            assert!(self.read(), "it ended without {text:?}:\n{}", self.seen);
+        self.until_any(&[text.to_owned()])
+    }
+
+    /// Reads on until one of these stands on the screen.
+    pub(crate) fn until_any(&mut self, texts: &[String]) -> &mut Self {
+        while !texts.iter().any(|text| self.seen.contains(text)) {
+            assert!(self.read(), "it ended without {texts:?}:\n{}", self.seen);
         }
         self
     }
