@@ -106,7 +106,7 @@ impl Gateway {
         Self { shared: Arc::new(shared), _end: Arc::new(end.drop_guard()) }
     }
 
-    /// The data channels' paths; the connections must be plain TCP streams (`axum::serve`).
+    /// The data channels' paths, for connections that hyper's HTTP/1 serves on plain TCP streams: sessions cut them.
     pub fn router(&self) -> axum::Router {
         door::router(self.clone())
     }
@@ -119,6 +119,10 @@ impl Gateway {
     /// Changes the settings, for sessions that exist, too (but an agent keeps what its worker started with).
     pub fn alter(&self, change: impl FnOnce(&mut GatewaySettings)) {
         self.shared.settings.send_modify(change);
+        for entry in self.register().values() {
+            // One that is over needs no settings.
+            entry.commands.send(Command::Altered).ok();
+        }
     }
 
     /// Opens a session, starts its worker and says the client's first token. A container that has its fill of sessions

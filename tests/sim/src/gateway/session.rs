@@ -43,6 +43,8 @@ pub(super) enum Command {
     CutAgent,
     BlackHole(bool),
     Bye,
+    /// The settings are other ones.
+    Altered,
 }
 
 /// One side's websocket.
@@ -174,7 +176,7 @@ impl Facts {
 pub(super) struct Session {
     facts: Arc<Facts>,
     settings: watch::Receiver<GatewaySettings>,
-    /// The settings as they were when this turn began.
+    /// The settings as this session last saw them.
     now_set: GatewaySettings,
     commands: mpsc::UnboundedReceiver<Command>,
     client: Option<Peer>,
@@ -250,7 +252,7 @@ impl Session {
 
     async fn relay(&mut self) {
         loop {
-            match self.turn().await {
+            match std::future::poll_fn(|cx| self.poll_turn(cx)).await {
                 Happened::Told(command) => self.on_command(command),
                 Happened::ClientGone => self.on_client_gone(),
                 Happened::AgentGone => {
@@ -275,13 +277,6 @@ impl Session {
         };
         tokio::join!(close(client), close(agent));
         self.facts.change(|view| (view.client, view.agent) = (false, false));
-    }
-
-    async fn turn(&mut self) -> Happened {
-        if self.settings.has_changed().unwrap_or(false) {
-            self.now_set = self.settings.borrow_and_update().clone();
-        }
-        std::future::poll_fn(|cx| self.poll_turn(cx)).await
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
@@ -536,6 +531,7 @@ impl Session {
                 }
             }
             Command::Bye => self.farewell_client(CloseCode::Normal, "Bye"),
+            Command::Altered => self.now_set = self.settings.borrow_and_update().clone(),
         }
     }
 
