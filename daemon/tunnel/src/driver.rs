@@ -38,7 +38,7 @@ use futures_util::{Sink as _, Stream as _};
 use ssm_proto::{Channel, Event, Now, StreamId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Sleep;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message, protocol::CloseFrame};
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use uuid::Uuid;
 
 use crate::Options;
@@ -364,8 +364,12 @@ impl Future for Driver {
             this.take_events(now);
             this.send(cx, now);
             if let State::Over(closed) = &this.state {
+                let closed = closed.clone();
                 this.fate = None;
-                return Poll::Ready(closed.clone());
+                // Whoever asks from now on is answered by the closed queue; whoever asked before, here.
+                this.calls.close();
+                this.take_calls(cx, now);
+                return Poll::Ready(closed);
             }
             if !this.set_alarm(cx) && !more {
                 return Poll::Pending;
@@ -403,15 +407,6 @@ impl fmt::Debug for Driver {
     }
 }
 
-impl From<Option<CloseFrame>> for Lost {
-    fn from(frame: Option<CloseFrame>) -> Self {
-        frame.map_or(Self::Closed { code: NO_CODE, reason: String::new() }, |frame| Self::Closed {
-            code: frame.code.into(),
-            reason: frame.reason.to_string(),
-        })
-    }
-}
-
 /// The time on the wall, for a signature.
 pub(crate) fn wall_time() -> SystemTime {
     SystemTime::now()
@@ -442,6 +437,3 @@ const BATCH: usize = 64;
 
 /// Turns before the driver lets other tasks run: 1 MiB at most.
 const TURNS: usize = 16;
-
-/// RFC 6455, 7.1.5: the code of a closing frame that holds none.
-const NO_CODE: u16 = 1005;

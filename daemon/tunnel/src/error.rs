@@ -7,6 +7,7 @@ use std::time::Duration;
 use ssm_proto::{Misbehaved, Refused, Unsupported};
 use thiserror::Error;
 use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::address::BadAddress;
 use crate::sign::Unsignable;
@@ -180,3 +181,15 @@ impl From<ssm_proto::Closed> for Closed {
         }
     }
 }
+
+impl From<Option<CloseFrame>> for Lost {
+    fn from(frame: Option<CloseFrame>) -> Self {
+        frame.map_or(Self::Closed { code: NO_CODE, reason: String::new() }, |frame| Self::Closed {
+            code: frame.code.into(),
+            reason: frame.reason.to_string(),
+        })
+    }
+}
+
+/// RFC 6455, 7.1.5: the code of a closing frame that holds none.
+const NO_CODE: u16 = 1005;

@@ -4,6 +4,10 @@
 
 mod agent;
 
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agent::{Gate, Heard, PIECE, pattern};
@@ -421,6 +425,49 @@ async fn a_ping_that_nobody_answers_ends_the_tunnel() {
     assert!(start.elapsed() >= Duration::from_secs(300 + 30), "{:?}", start.elapsed());
     assert!(start.elapsed() <= Duration::from_secs(300 + 31), "{:?}", start.elapsed());
     drop(agent);
+}
+
+#[tokio::test]
+async fn an_idle_tunnel_sleeps_until_its_next_ping() {
+    let gate = Gate::open().await;
+    let (tunnel, mut driver, agent) = gate.tunnel(Options::default()).await;
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    let _driving = tokio::spawn(poll_fn(move |cx| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut driver).poll(cx)
+    }));
+    let _echoing = tokio::spawn(agent.echo());
+    let mut stream = tunnel.open_stream().await.unwrap();
+    stream.write_all(b"!").await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'!');
+
+    tokio::time::pause();
+    let until = |seconds| tokio::time::timeout(Duration::from_secs(seconds), tunnel.closed());
+    // The last acknowledgements pass, and the timer of what they are for.
+    assert!(until(5).await.is_err());
+    let before = turns.load(Ordering::Relaxed);
+    assert!(until(290).await.is_err());
+    assert_eq!(turns.load(Ordering::Relaxed), before, "woken without need");
+    // Ping and pong, twice.
+    assert!(until(600).await.is_err());
+    let pings = turns.load(Ordering::Relaxed) - before;
+    assert!((2..=8).contains(&pings), "woken {pings} times for two pings");
+}
+
+#[tokio::test]
+async fn calls_that_came_too_late_are_answered_though_the_driver_is_kept() {
+    let gate = Gate::open().await;
+    let (tunnel, mut driver, agent) = gate.tunnel(Options::default()).await;
+    drop(agent);
+    let asking = tunnel.open_stream();
+    let (closed, asked) = tokio::join!(&mut driver, asking);
+    assert!(matches!(closed, Closed::Lost(_)), "{closed:?}");
+    assert!(matches!(asked, Err(StreamError::Closed(Closed::Lost(_)))) || asked.is_ok());
+    let refused = tunnel.open_stream().await;
+    assert!(matches!(refused, Err(StreamError::Closed(Closed::Lost(_)))), "{refused:?}");
+    tunnel.close().await;
+    drop(driver);
 }
 
 #[tokio::test]
