@@ -7,7 +7,7 @@ use bastion_sim::container::WORKER;
 use bastion_sim::{Sim, SimConfig};
 use clap::Parser;
 use tokio::io::AsyncReadExt;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Play AWS on one loopback port
 #[derive(Debug, Parser)]
@@ -51,24 +51,33 @@ fn play(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
             None => SimConfig::default(),
         };
         config.port = args.port.unwrap_or(config.port);
+        // Before we say that we are there, we must hear when we are told to go.
+        let mut told =
+            Told { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? };
         let sim = Sim::start(config).await?;
         let env: serde_json::Map<String, serde_json::Value> =
             sim.env().into_iter().map(|(name, value)| (name, value.into())).collect();
         let line = serde_json::json!({ "endpoint": sim.endpoint(), "env": env });
         say(&mut std::io::stdout(), &line.to_string());
-        until_told(args.until_stdin_ends).await?;
+        told.wait(args.until_stdin_ends).await?;
         sim.stop().await;
         Ok(())
     })
 }
 
-async fn until_told(by_stdin: bool) -> std::io::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = term.recv() => Ok(()),
-        _ = int.recv() => Ok(()),
-        ended = end_of_stdin(), if by_stdin => ended,
+/// The signals that end us.
+struct Told {
+    term: Signal,
+    int: Signal,
+}
+
+impl Told {
+    async fn wait(&mut self, by_stdin: bool) -> std::io::Result<()> {
+        tokio::select! {
+            _ = self.term.recv() => Ok(()),
+            _ = self.int.recv() => Ok(()),
+            ended = end_of_stdin(), if by_stdin => ended,
+        }
     }
 }
 
