@@ -71,7 +71,6 @@ async fn patch_world(
     patched.map_err(|error: serde_json::Error| {
         (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
     })?;
-    api::reconcile(&realm);
     realm.touch();
     Ok(StatusCode::NO_CONTENT)
 }

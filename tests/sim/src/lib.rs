@@ -134,7 +134,6 @@ impl Sim {
     /// Reads or alters the account; services then start or stop tasks to match.
     pub fn world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let answer = self.realm.world(act);
-        api::reconcile(&self.realm);
         self.realm.touch();
         answer
     }

@@ -1,5 +1,7 @@
 //! Sessions as SSM tells of them: which targets take one, and what becomes of it.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod asking;
 
 use asking::{
@@ -183,7 +185,7 @@ async fn sessions_are_described_while_active_and_after() {
     assert_eq!(describe("Active", by_target).await.len(), 2);
     assert_eq!(
         describe("Active", json!([{ "key": "SessionId", "value": id }])).await,
-        [id.clone()]
+        std::slice::from_ref(&id)
     );
     assert!(describe("Active", json!([{ "key": "Owner", "value": "else" }])).await.is_empty());
     asker.ssm("TerminateSession", json!({ "SessionId": id })).await;

@@ -17,7 +17,7 @@ pub(crate) mod wire;
 mod xml;
 
 pub(crate) use ask::{Answer, Ask, Service};
-pub(crate) use ecs::{Tokens, reconcile, replace_service_task, schedule};
+pub(crate) use ecs::{Tokens, replace_service_task, schedule};
 pub use error::AwsError;
 pub(crate) use ssm::Sessions;
 

@@ -3,14 +3,18 @@
 //! Plain data, keyed by name or id, so that a test may alter any of it in Rust, and another process by a JSON merge patch.
 //! Tasks are not here: they have lives of their own (`tasks`).
 
+mod containers;
 mod database;
+mod network;
 mod standard;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use containers::{Cluster, ContainerDefinition, Service, TaskDefinition};
 pub use database::{CustomEndpoint, DbCluster, DbInstance, DbProxy, ManagedSecret, Member};
+pub use network::{Rule, SecurityGroup, Subnet, Vpc};
 
 /// Names and values of tags.
 pub type Tags = BTreeMap<String, String>;
@@ -45,208 +49,6 @@ pub struct World {
     pub roles: BTreeMap<String, Role>,
     /// Containers that AWS puts into every task, first in the list: image by name.
     pub injected: BTreeMap<String, String>,
-}
-
-/// A virtual network.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Vpc {
-    /// Its addresses.
-    pub cidr: String,
-    /// Its tags.
-    pub tags: Tags,
-}
-
-/// A part of a VPC in one zone.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Subnet {
-    /// The VPC's id.
-    pub vpc: String,
-    /// Such as `ap-northeast-1a`.
-    pub zone: String,
-    /// Its addresses.
-    pub cidr: String,
-    /// Addresses still free.
-    pub free: u32,
-    /// Its tags, `Name` included.
-    pub tags: Tags,
-}
-
-/// A security group.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SecurityGroup {
-    /// The VPC's id.
-    pub vpc: String,
-    /// Its name, which is not its tag `Name`.
-    pub name: String,
-    /// Its tags.
-    pub tags: Tags,
-    /// What may come in.
-    pub ingress: Vec<Rule>,
-    /// What may go out.
-    pub egress: Vec<Rule>,
-}
-
-/// One rule of a security group.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Rule {
-    /// `tcp`, or `-1` for everything.
-    pub protocol: String,
-    /// First and last port; none for every port.
-    pub ports: Option<(u16, u16)>,
-    /// Addresses.
-    pub cidrs: Vec<String>,
-    /// Security groups' ids.
-    pub groups: Vec<String>,
-}
-
-/// An ECS cluster.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Cluster {
-    /// `ACTIVE` or `INACTIVE`.
-    pub status: String,
-    /// Capacity providers associated with it.
-    pub capacity_providers: Vec<String>,
-    /// Its tags.
-    pub tags: Tags,
-}
-
-impl Default for Cluster {
-    fn default() -> Self {
-        Self {
-            status: "ACTIVE".to_owned(),
-            capacity_providers: vec!["FARGATE".to_owned(), "FARGATE_SPOT".to_owned()],
-            tags: Tags::new(),
-        }
-    }
-}
-
-/// One revision of an ECS task definition.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TaskDefinition {
-    /// Whether it may still be run.
-    pub active: bool,
-    /// `awsvpc`.
-    pub network_mode: String,
-    /// In units of 1/1024 vCPU, as AWS gives it: a string.
-    pub cpu: String,
-    /// In MiB, a string.
-    pub memory: String,
-    /// The containers' own role, as an ARN; ECS Exec needs one.
-    pub task_role: Option<String>,
-    /// The role that pulls and logs, as an ARN.
-    pub execution_role: Option<String>,
-    /// `task` when containers share a PID namespace.
-    pub pid_mode: Option<String>,
-    /// In order.
-    pub containers: Vec<ContainerDefinition>,
-    /// Its tags.
-    pub tags: Tags,
-}
-
-impl Default for TaskDefinition {
-    fn default() -> Self {
-        Self {
-            active: true,
-            network_mode: "awsvpc".to_owned(),
-            cpu: "256".to_owned(),
-            memory: "512".to_owned(),
-            task_role: None,
-            execution_role: None,
-            pid_mode: None,
-            containers: Vec::new(),
-            tags: Tags::new(),
-        }
-    }
-}
-
-/// One container of a task definition.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ContainerDefinition {
-    /// Its name.
-    pub name: String,
-    /// What would be pulled.
-    pub image: String,
-    /// Whether its end is the task's end.
-    pub essential: bool,
-    /// What it runs unless overridden; here, too, as a real process.
-    pub command: Vec<String>,
-    /// Its environment.
-    pub environment: BTreeMap<String, String>,
-    /// Seconds between TERM and KILL.
-    pub stop_timeout: Option<u32>,
-    /// A root file system that the agent cannot write to.
-    pub readonly_root: bool,
-    /// Whether an init process reaps.
-    pub init_process: bool,
-    /// The awslogs group, if it logs.
-    pub log_group: Option<String>,
-}
-
-impl Default for ContainerDefinition {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            image: "public.ecr.aws/amazonlinux/amazonlinux:2023".to_owned(),
-            essential: true,
-            command: Vec::new(),
-            environment: BTreeMap::new(),
-            stop_timeout: None,
-            readonly_root: false,
-            init_process: true,
-            log_group: None,
-        }
-    }
-}
-
-/// An ECS service.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Service {
-    /// `ACTIVE`, `DRAINING` or `INACTIVE`.
-    pub status: String,
-    /// `family:revision`.
-    pub task_definition: String,
-    /// How many tasks it keeps.
-    pub desired: usize,
-    /// Whether its tasks have ECS Exec.
-    pub exec: bool,
-    /// Where its tasks stand.
-    pub subnets: Vec<String>,
-    /// Its tasks' security groups.
-    pub security_groups: Vec<String>,
-    /// The current deployment's number; a new one replaces every task.
-    pub deployment: u64,
-    /// Its tags.
-    pub tags: Tags,
-}
-
-impl Default for Service {
-    fn default() -> Self {
-        Self {
-            status: "ACTIVE".to_owned(),
-            task_definition: String::new(),
-            desired: 1,
-            exec: true,
-            subnets: Vec::new(),
-            security_groups: Vec::new(),
-            deployment: 1,
-            tags: Tags::new(),
-        }
-    }
-}
-
-impl Service {
-    /// Which its tasks carry as `startedBy`.
-    pub fn deployment_id(&self) -> String {
-        format!("ecs-svc/{}", 1_000_000_000_000_000_000 + self.deployment)
-    }
 }
 
 /// A secret in Secrets Manager.

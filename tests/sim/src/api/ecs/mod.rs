@@ -9,7 +9,7 @@ mod shape;
 mod tasks;
 
 pub(crate) use idempotency::Tokens;
-pub(crate) use services::{reconcile, replace_service_task, schedule};
+pub(crate) use services::{replace_service_task, schedule};
 
 use super::{Answer, Ask, AwsError};
 use crate::faults::What;

@@ -110,8 +110,8 @@ pub(crate) async fn schedule(realm: Realm) {
     }
 }
 
-/// Starts what is missing and stops what is too much.
-pub(crate) fn reconcile(realm: &Realm) {
+/// Starts what is missing and stops what is too much. Only the scheduler may: two at once would start twice.
+fn reconcile(realm: &Realm) {
     for (key, service) in realm.world(|world| world.services.clone()) {
         if let Some((cluster, name)) = key.split_once('/') {
             keep(realm, cluster, name, &service);
