@@ -100,11 +100,15 @@ impl Access {
 
     fn profile_files(&self) -> EnvConfigFiles {
         let mut files = EnvConfigFiles::builder();
+        // A file of the usual name may be missing; to the SDK one that is named may not. To us either may: a person
+        // without keys of their own has no credentials file.
         files = match &self.settings.config_file {
+            Some(path) if !path.exists() => files,
             Some(path) => files.with_file(EnvConfigFileKind::Config, path),
             None => files.include_default_config_file(true),
         };
         files = match &self.settings.credentials_file {
+            Some(path) if !path.exists() => files,
             Some(path) => files.with_file(EnvConfigFileKind::Credentials, path),
             None => files.include_default_credentials_file(true),
         };

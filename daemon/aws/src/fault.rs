@@ -101,16 +101,16 @@ impl Answer<'_> {
             | "InvalidClientTokenId"
             | "UnrecognizedClientException"
             | "InvalidAccessKeyId"
-            | "AuthFailure"
             | "InvalidToken"
             | "MissingAuthenticationToken"
             | "MissingAuthenticationTokenException"
             | "IncompleteSignature"
             | "IncompleteSignatureException" => login(),
             // Wrong secret and wrong clock have one code; only the words or the Date header tell them apart.
-            "SignatureDoesNotMatch" | "InvalidSignatureException" | "RequestExpired" => {
-                self.skew().unwrap_or_else(login)
-            }
+            "SignatureDoesNotMatch"
+            | "InvalidSignatureException"
+            | "RequestExpired"
+            | "AuthFailure" => self.skew().unwrap_or_else(login),
             "RequestTimeTooSkewed" | "RequestInTheFuture" => {
                 self.skew().unwrap_or(Kind::ClockSkew { seconds: self.ahead })
             }

@@ -1,0 +1,11 @@
+//! Every call of the cloud that is AWS, against the simulated AWS: what it finds, what it says when things go wrong.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod credentials;
+mod discovery;
+mod house;
+mod readiness;
+mod services;
+mod sessions;
+mod tasks;
