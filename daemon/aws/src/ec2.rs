@@ -120,8 +120,9 @@ impl From<&SecurityGroup> for Found {
 async fn find(clients: &Clients, thing: Thing, select: &Select) -> Result<Vec<Found>, CloudError> {
     let asked = match select {
         Select::Ids(ids) => {
-            let filter = filter(thing.id_filter(), ids);
-            ask(clients, thing, vec![filter]).await
+            let all = ask(clients, thing, vec![filter(thing.id_filter(), ids)]).await;
+            // Some that pass for AWS do not know this filter and show everything.
+            all.map(|all| all.into_iter().filter(|one| ids.contains(&one.id)).collect())
         }
         Select::Name(name) => by_name(clients, thing, name).await,
         Select::Tags(tags) => {

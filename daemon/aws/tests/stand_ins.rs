@@ -66,9 +66,9 @@ async fn secrets_are_found_at_ministack() {
     secrets(&there).await;
     // ministack manages master secrets of clusters only.
     create_cluster(&there, "managed-cluster", true).await;
-    let login =
-        there.aws().secret(&SecretRef::Managed(aurora("managed-cluster", AuroraEndpoint::Writer)));
-    assert_eq!(login.await.unwrap().user.as_deref(), Some("postgres"));
+    let managed = SecretRef::Managed(aurora("managed-cluster", AuroraEndpoint::Writer));
+    let login = there.aws().secret(&managed).await.unwrap();
+    assert_eq!(login.user.as_deref(), Some("postgres"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,11 +262,16 @@ async fn create_cluster(there: &StandIn, id: &str, managed: bool) {
 async fn create_proxy(there: &StandIn, name: &str) {
     let ec2 = aws_sdk_ec2::Client::new(&there.sdk());
     let (_, subnets) = create_vpc(&ec2, "10.9", &["proxy-1", "proxy-2"]).await;
+    let auth = aws_sdk_rds::types::UserAuthConfig::builder()
+        .auth_scheme(aws_sdk_rds::types::AuthScheme::Secrets)
+        .secret_arn("arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:proxy-AbCdEf")
+        .iam_auth(aws_sdk_rds::types::IamAuthMode::Disabled)
+        .build();
     aws_sdk_rds::Client::new(&there.sdk())
         .create_db_proxy()
         .db_proxy_name(name)
         .engine_family(aws_sdk_rds::types::EngineFamily::Postgresql)
-        .auth(aws_sdk_rds::types::UserAuthConfig::builder().build())
+        .auth(auth)
         .role_arn("arn:aws:iam::123456789012:role/proxy")
         .set_vpc_subnet_ids(Some(subnets))
         .send()
