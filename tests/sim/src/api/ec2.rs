@@ -281,6 +281,7 @@ mod tests {
         assert!(matches("neuraKnot-????-*-1?", "neuraKnot-prod-private-1c"));
         assert!(matches("a\\*b", "a*b"));
         assert!(!matches("a\\*b", "axb"));
+        assert!(!matches("neuraKnot-prod", "neuraKnot-prod-private-1a"), "nor a beginning");
         assert!(!matches("neuraknot-*", "neuraKnot-prod"), "letters' case counts");
         assert!(!matches("private", "neuraKnot-prod-private-1a"), "a pattern is no substring");
     }
