@@ -52,6 +52,11 @@ impl Running {
         &mut self.child
     }
 
+    /// Its process id, until it has ended.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bastion_api::client::Client;
 use bastion_api::{State, Status, TargetStatus};
-use bastion_sim::{Call, Sim, SimConfig};
+use bastion_sim::{Call, Sim, SimConfig, TaskView};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use xtask::place::{free_port, program};
@@ -296,6 +296,15 @@ impl House {
         let done =
             |call: &Call| call.action == action && call.outcome == bastion_sim::Outcome::Done;
         self.sim.calls().into_iter().filter(done).collect()
+    }
+
+    /// The latest task that was asked for; those that services keep do not count.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn task(&self) -> TaskView {
+        let ours = self.sim.tasks().into_iter().rfind(|task| !task.of_service());
+        ours.expect("a task was asked for")
     }
 
     /// Waits until no task of ours is left.

@@ -1,7 +1,5 @@
 //! Nothing starts without a real visitor, and nothing starts that should not.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::net::TcpListener;
 use std::time::Duration;
 
