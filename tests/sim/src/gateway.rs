@@ -162,7 +162,7 @@ impl Gateway {
             sessions.insert(spec.id.clone(), entry);
             serving
         };
-        let worker = serving.then(|| (spec.container, order));
+        let worker = serving.then_some((spec.container, order));
         let session = Session::new(facts, self.shared.settings.subscribe(), orders);
         let end = self.shared.end.clone();
         tokio::spawn(async move {

@@ -229,7 +229,7 @@ impl Machine {
             Input::Resolved(result) => self.on_resolved(result, now),
             Input::Dialled(id, reached) => self.with_mux(now, |mux| mux.dialled(id, reached)),
             Input::FromDestination(id, data) => self.with_mux(now, |mux| {
-                mux.from_destination(id, data);
+                mux.heard_from(id, data);
                 Ok(())
             }),
             Input::Taken(id, count) => self.with_mux(now, |mux| mux.taken(id, count)),

@@ -130,7 +130,7 @@ impl Mux {
     }
 
     /// The destination sent something.
-    pub(super) fn from_destination(&mut self, id: u32, data: Bytes) {
+    pub(super) fn heard_from(&mut self, id: u32, data: Bytes) {
         if self.streams.contains_key(&id) {
             self.send(&Frame { command: Command::Psh, stream: id, data });
         }

@@ -50,4 +50,4 @@ impl Default for AgentSettings {
 }
 
 /// The agent sleeps 1 ms after each message; with its own work and its timers 1.33 to 1.5 ms were measured.
-pub const MEASURED_PAUSE: Duration = Duration::from_micros(1400);
+const MEASURED_PAUSE: Duration = Duration::from_micros(1400);

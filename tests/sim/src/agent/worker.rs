@@ -93,7 +93,7 @@ type Dialling = Pin<Box<dyn Future<Output = Result<Socket, Lost>>>>;
 /// What the worker waits for.
 enum Happened {
     Message(Option<Result<Message, Lost>>),
-    Dialled(Result<Socket, Lost>),
+    Dialled(Result<Box<Socket>, Lost>),
     News(News),
     Timer,
 }
@@ -133,7 +133,7 @@ impl Session {
                 Happened::Message(Some(Err(Lost)) | None) => self.on_lost(),
                 Happened::Dialled(socket) => {
                     self.dialling = None;
-                    self.socket = Some(socket?);
+                    self.socket = Some(*socket?);
                     self.machine.handle(Input::Connected, now());
                 }
                 Happened::News(news) => self.on_news(news),
@@ -150,7 +150,7 @@ impl Session {
         tokio::select! {
             biased;
             message = next(socket), if reading => Happened::Message(message),
-            socket = dialled(dialling) => Happened::Dialled(socket),
+            socket = dialled(dialling) => Happened::Dialled(socket.map(Box::new)),
             news = self.destinations.news(self.machine.has_room()) => Happened::News(news),
             () = sleep_until(wake) => Happened::Timer,
         }

@@ -349,7 +349,7 @@ impl Session {
             match client.ws.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(Message::Binary(frame)))) => {
                     moved = true;
-                    self.from_client(frame, now)?;
+                    self.take_from_client(frame, now)?;
                 }
                 Poll::Ready(Some(Ok(Message::Ping(_)))) => {
                     client.unflushed = true; // the pong waits for a flush
@@ -365,7 +365,7 @@ impl Session {
         Ok(moved)
     }
 
-    fn from_client(&mut self, frame: Bytes, now: Instant) -> Result<(), Happened> {
+    fn take_from_client(&mut self, frame: Bytes, now: Instant) -> Result<(), Happened> {
         let (kind, seq, payload_type) = peek(&frame);
         self.note(Direction::Up, &frame, kind, seq, payload_type, now);
         if let Some(limit) = self.now_set.payload_limit
@@ -390,7 +390,7 @@ impl Session {
             match agent.ws.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(Message::Binary(frame)))) => {
                     moved = true;
-                    self.from_agent(frame, now)?;
+                    self.take_from_agent(frame, now)?;
                 }
                 Poll::Ready(Some(Ok(Message::Ping(_)))) => {
                     agent.unflushed = true;
@@ -406,7 +406,7 @@ impl Session {
         Ok(moved)
     }
 
-    fn from_agent(&mut self, frame: Bytes, now: Instant) -> Result<(), Happened> {
+    fn take_from_agent(&mut self, frame: Bytes, now: Instant) -> Result<(), Happened> {
         let (kind, seq, payload_type) = peek(&frame);
         self.note(Direction::Down, &frame, kind, seq, payload_type, now);
         match kind {

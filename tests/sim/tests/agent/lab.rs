@@ -88,7 +88,11 @@ impl Lab {
                     self.machine.handle(Input::Written(ticket), now);
                 }
                 Output::Send(bytes, ticket) => self.unwritten.push((bytes, ticket)),
-                other => self.did.push(other),
+                other @ (Output::Resolve
+                | Output::Dial(_)
+                | Output::ToDestination(..)
+                | Output::Close(_)
+                | Output::Done(_)) => self.did.push(other),
             }
         }
     }
