@@ -120,6 +120,15 @@ fn a_hello_in_many_records_is_still_a_hello() {
 }
 
 #[test]
+fn a_hello_that_never_ends_is_given_up_at_the_bound() {
+    // The longest hello there may be, a byte to a record: most of it is headers.
+    let hello = [1, 0, 0x40, 0].into_iter().chain(std::iter::repeat(0));
+    let bytes: Vec<u8> = hello.flat_map(|byte| [0x16, 3, 1, 0, 1, byte]).take(MOST).collect();
+    assert_eq!(prologue(&bytes[..MOST - 1]), Prologue::More);
+    assert_eq!(prologue(&bytes), Prologue::Not);
+}
+
+#[test]
 fn a_record_that_is_no_hello_is_refused_at_once() {
     let not = [
         &[0x16, 2][..],
