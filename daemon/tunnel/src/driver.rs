@@ -24,6 +24,7 @@
 //! This is the one place outside clock.rs that asks the time: a network's time need not count sleep.
 #![expect(clippy::disallowed_methods, reason = "the driver is where the channel's time comes from")]
 
+use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem;
@@ -39,6 +40,7 @@ use ssm_proto::{Channel, Event, Now, StreamId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tracing::debug;
 use uuid::Uuid;
 
 use crate::Options;
@@ -230,7 +232,10 @@ impl Driver {
     fn take_events(&mut self, now: Now) {
         while let Some(event) = self.channel.poll() {
             match event {
-                Event::Opened { agent_version } => self.state = State::Open { agent_version },
+                Event::Opened { agent_version } => {
+                    debug!(%agent_version, "tunnel open");
+                    self.state = State::Open { agent_version };
+                }
                 Event::Readable(id) | Event::Writable(id) => {
                     self.board.serve(&mut self.channel, id, now.instant);
                 }
@@ -324,6 +329,7 @@ impl Driver {
 
     /// Tells everybody that it is over, and how.
     fn part(&mut self, closed: Closed, now: Now) -> State {
+        debug!(reason = &closed as &dyn Error, counters = ?self.channel.counters(), "tunnel over");
         self.board.end_all(&mut self.channel);
         if let Some(fate) = &self.fate {
             fate.send_replace(Some(closed.clone()));
