@@ -190,3 +190,32 @@ async fn a_worker_ends_with_its_container() {
     tokio::time::timeout(LONG, worker.wait()).await.unwrap().unwrap();
     assert!(container.worker("another", &[]).is_err());
 }
+
+#[tokio::test]
+async fn a_simulator_that_is_killed_leaves_nothing_behind() {
+    let folder = TempDir::new().unwrap();
+    let told = folder.path().join("group");
+    let mut simulator = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_container_for_another_test", "--ignored"])
+        .env(TELL, &told)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    until(|| read(&told).ends_with('\n')).await;
+    let group = read(&told).trim().parse().unwrap();
+    assert!(group_exists(group));
+    simulator.kill().await.unwrap(); // as kill -9 does: no destructor runs
+    until(|| !group_exists(group)).await;
+}
+
+#[tokio::test]
+#[ignore = "a part of a_simulator_that_is_killed_leaves_nothing_behind"]
+async fn a_container_for_another_test() {
+    let Some(told) = std::env::var_os(TELL) else { return };
+    let container = start(&["sleep", "1000"], &[]).await;
+    std::fs::write(told, format!("{}\n", container.process_group())).unwrap();
+    container.wait().await;
+}
+
+/// Where the other process writes its container's process group.
+const TELL: &str = "CONTAINER_TEST_TELL";

@@ -368,7 +368,7 @@ async fn a_gateway_that_is_dropped_leaves_no_worker_behind() {
 }
 
 /// Figures, for a release build on a quiet machine: `cargo test --release … -- --ignored --nocapture`.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "a figure, and only a release build's means anything"]
 async fn without_pacing_a_hundred_megabytes_a_second_pass_both_ways() {
     let house = House::start(quick()).await;

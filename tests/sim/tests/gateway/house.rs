@@ -395,13 +395,17 @@ impl Client {
 
     /// Takes [`BULK`] bytes of one stream, acknowledging each message, many with one flush.
     pub(crate) async fn download(&mut self) {
-        let mut left = BULK;
+        let mut left = BULK - self.bytes.len(); // some came while the stream was being opened
         while left > 0 {
             let mut message = Some(self.ws.next().await.unwrap().unwrap());
             while let Some(Message::Binary(bytes)) = message.take() {
                 let frame = Frame::decode_unverified(bytes).unwrap();
                 if frame.kind == MessageKind::OutputStreamData {
-                    self.decoder.push(&frame.payload);
+                    // Nothing gets lost here: what is not the next one is a repetition.
+                    if frame.seq == self.expected {
+                        self.expected += 1;
+                        self.decoder.push(&frame.payload);
+                    }
                     while let Some(frame) = self.decoder.next().unwrap() {
                         left -= frame.data.len();
                     }

@@ -169,11 +169,16 @@ async fn write(
     mut to_write: mpsc::UnboundedReceiver<Bytes>,
     small: &mpsc::UnboundedSender<News>,
 ) {
-    while let Some(data) = to_write.recv().await {
-        if writer.write_all(&data).await.is_err() {
+    let mut waiting = Vec::new();
+    let mut together = Vec::new();
+    while to_write.recv_many(&mut waiting, WRITE).await > 0 {
+        // Messages are small: one system call for many of them.
+        waiting.drain(..).for_each(|data| together.extend_from_slice(&data));
+        if writer.write_all(&together).await.is_err() {
             return;
         }
-        small.send(News::Taken(id, data.len())).ok();
+        small.send(News::Taken(id, together.len())).ok();
+        together.clear();
     }
     // The sender goes when the stream is closed, and with it this task.
     std::future::pending().await
@@ -236,6 +241,8 @@ const SILENT: &str = "silent";
 const READ_AHEAD: usize = 4;
 /// How much is read at once: what Go's io.Copy reads, and one smux frame carries.
 const READ: usize = 32 * 1024;
+/// How many messages are written to the destination together.
+const WRITE: usize = 64;
 /// The VPC's name service, as the agent's text names it.
 const NAME_SERVER: &str = "10.0.0.2:53";
 
