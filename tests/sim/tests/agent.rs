@@ -452,6 +452,7 @@ fn four_mebibytes_unread_by_one_destination_stop_everything_acknowledgements_inc
     while lab.machine.reading() {
         lab.mux(&[(Psh, 3, &chunk)]);
         sent += chunk.len();
+        assert!(sent < 16 << 20, "it never stops reading");
     }
     let buffers = 4 * 1024 * 1024 + 212_992; // smux's, and the internal socket before it
     assert!((buffers..buffers + 3 * 32_776).contains(&sent), "{sent}");
