@@ -13,10 +13,12 @@
 #![expect(clippy::disallowed_methods, reason = "a simulator's own tasks end with it, in real time")]
 
 mod door;
+mod peer;
 mod record;
 mod session;
 mod settings;
 mod wire;
+mod words;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +30,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use self::session::{Command, Facts, Session};
+use self::record::Facts;
+use self::session::{Command, Session};
 use crate::agent::Order;
 use crate::container::Container;
 

@@ -15,19 +15,24 @@
 //! The reader of the websocket, the sender of data and the tick of 100 ms are goroutines of their own in the real
 //! agent; here each is a field, and [`Machine::handle`] gives each its turn.
 
+mod reader;
+mod sender;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ssm_proto::message::{Message, MessageId, MessageKind};
+use ssm_proto::message::{Message, MessageKind};
 use ssm_proto::payload as types;
+
+use self::reader::Reader;
 
 pub use super::payload::Wanted;
 
 use super::dice::Dice;
 use super::mux::{Event, Mux};
 use super::outbox::Outbox;
-use super::payload::{self, Response};
+use super::payload;
 use super::settings::AgentSettings;
 
 /// What time it is: for waits, and for people.
@@ -157,40 +162,6 @@ enum Phase {
 struct KeepAlive {
     next: Instant,
     check: Instant,
-}
-
-/// What the reader of the websocket is at.
-#[derive(Debug)]
-enum Reader {
-    Idle,
-    /// It writes into the mux, which has no room.
-    Writing {
-        rest: Bytes,
-        then: Then,
-    },
-    /// It writes an acknowledgement.
-    Acknowledging {
-        seq: i64,
-        advance: bool,
-    },
-}
-
-/// What follows when a payload is in the mux.
-#[derive(Clone, Copy, Debug)]
-enum Then {
-    /// It is acknowledged, and then the next one is expected.
-    Acknowledge(MessageId),
-    /// It was acknowledged when it came early.
-    Advance,
-}
-
-/// What became of a payload.
-enum Processed {
-    Taken,
-    /// The port session does not stand yet: as if it had never come.
-    NotReady,
-    /// The rest waits for room.
-    Rest(Bytes),
 }
 
 impl Machine {
@@ -333,47 +304,6 @@ impl Machine {
         }
     }
 
-    /// Stored after it was written, and whether or not that went well.
-    fn on_data_written(&mut self, number: i64, now: Now) {
-        let Some((_, bytes)) = self.writing.take_if(|(writing, _)| *writing == number) else {
-            return;
-        };
-        if self.dice.throw(self.settings.late_store) {
-            self.late.push_back((now.instant + LATE, number, bytes));
-        } else {
-            self.store(number, bytes, now);
-        }
-        if let Phase::Completing { number: complete, keep_alive } = self.phase
-            && complete == number
-        {
-            self.phase = Phase::Deaf { until: now.instant + self.settings.deaf, keep_alive };
-        }
-    }
-
-    fn store(&mut self, number: i64, bytes: Bytes, now: Now) {
-        if self.outbox.is_empty() {
-            // The tick goes on while there is nothing to send again; only nobody was woken for it.
-            while self.next_tick <= now.instant {
-                self.next_tick += TICK;
-            }
-        }
-        self.outbox.keep(number, bytes, now.instant);
-    }
-
-    fn on_acknowledgement_written(&mut self, number: i64, done: bool, now: Now) {
-        let Reader::Acknowledging { seq, advance } = self.reader else { return };
-        if seq != number {
-            return;
-        }
-        self.reader = Reader::Idle;
-        // A websocket that breaks here leaves the number expected that was taken: the client's next sending of it is
-        // taken a second time.
-        if advance && done {
-            self.expected += 1;
-            self.read_early(now);
-        }
-    }
-
     fn on_resolved(&mut self, result: Result<(), String>, now: Now) {
         let Phase::Preparing { resolved, .. } = &mut self.phase else { return };
         match result {
@@ -406,15 +336,6 @@ impl Machine {
                     self.end("session timed out: the client sent no keep-alive".to_owned(), now);
                 }
             }
-        }
-    }
-
-    fn on_tick(&mut self, now: Now) {
-        if self.paused || matches!(self.phase, Phase::Over) {
-            return;
-        }
-        if let Some((number, bytes)) = self.outbox.due(now.instant) {
-            self.outputs.push_back(Output::Send(bytes, Ticket::Again(number)));
         }
     }
 
@@ -491,239 +412,6 @@ impl Machine {
         }
     }
 
-    /// The websocket's reader: one message after the other while nothing holds it up.
-    fn read_on(&mut self, now: Now) {
-        while let Reader::Idle = self.reader
-            && let Some(bytes) = self.unheard.pop_front()
-        {
-            // The digest is not looked at.
-            let Ok(message) = Message::decode_unverified(bytes) else { continue };
-            self.take(message, now);
-        }
-    }
-
-    fn take(&mut self, message: Message, now: Now) {
-        match &message.kind {
-            MessageKind::InputStreamData => {
-                self.paused = false;
-                if message.created_ms != 0 {
-                    self.take_data(message, now);
-                }
-            }
-            MessageKind::Acknowledge => {
-                self.paused = false;
-                if let Some(number) = payload::acknowledged(&message.payload) {
-                    self.outbox.acknowledged(number, now.instant);
-                    self.step(now);
-                }
-            }
-            MessageKind::PausePublication => self.paused = true,
-            MessageKind::StartPublication => self.paused = false,
-            MessageKind::ChannelClosed => {
-                self.close_streams();
-                self.over(String::new());
-            }
-            MessageKind::OutputStreamData
-            | MessageKind::AgentSessionState
-            | MessageKind::Unknown(_) => {}
-        }
-    }
-
-    fn take_data(&mut self, message: Message, now: Now) {
-        let (seq, id) = (message.seq, message.id);
-        if seq < self.expected {
-            self.acknowledge(seq, id, false, now);
-        } else if seq > self.expected {
-            let known = self.early.contains_key(&seq);
-            if known || self.early.len() < MOST_EARLY {
-                self.early.insert(seq, message);
-                self.acknowledge(seq, id, false, now);
-            }
-        } else {
-            match self.process(&message, now) {
-                Processed::Taken => self.acknowledge(seq, id, true, now),
-                Processed::NotReady => {}
-                Processed::Rest(rest) => {
-                    self.reader = Reader::Writing { rest, then: Then::Acknowledge(id) };
-                }
-            }
-        }
-    }
-
-    /// What came before its turn and has it now: acknowledged already.
-    fn read_early(&mut self, now: Now) {
-        while let Reader::Idle = self.reader
-            && let Some(message) = self.early.remove(&self.expected)
-        {
-            match self.process(&message, now) {
-                Processed::Taken => self.expected += 1,
-                Processed::NotReady => {
-                    self.early.insert(self.expected, message);
-                    return;
-                }
-                Processed::Rest(rest) => {
-                    self.reader = Reader::Writing { rest, then: Then::Advance };
-                }
-            }
-        }
-    }
-
-    /// The reader's write into the mux, once more.
-    fn write(&mut self, rest: Bytes, then: Then, now: Now) {
-        let Phase::Serving { mux, .. } = &mut self.phase else { return };
-        match mux.write(rest) {
-            Ok(rest) if rest.is_empty() => {
-                match then {
-                    Then::Acknowledge(id) => self.acknowledge(self.expected, id, true, now),
-                    Then::Advance => {
-                        self.expected += 1;
-                        self.read_early(now);
-                    }
-                }
-                self.after_mux(now);
-            }
-            Ok(rest) => {
-                self.reader = Reader::Writing { rest, then };
-            }
-            Err(_) => self.end(INVALID_PROTOCOL.to_owned(), now),
-        }
-    }
-
-    fn process(&mut self, message: &Message, now: Now) -> Processed {
-        match (&mut self.phase, message.payload_type) {
-            (Phase::Shaking { since }, types::HANDSHAKE_RESPONSE) => {
-                let since = *since;
-                self.on_response(&message.payload, since, now);
-                Processed::Taken
-            }
-            (
-                Phase::Connecting
-                | Phase::Shaking { .. }
-                | Phase::Completing { .. }
-                | Phase::Deaf { .. },
-                _,
-            ) => Processed::Taken, // start race (a): acknowledged and thrown away
-            (Phase::Serving { mux, .. }, types::OUTPUT) => {
-                let written = mux.write(message.payload.clone());
-                self.after_mux(now);
-                match written {
-                    Ok(rest) if rest.is_empty() => Processed::Taken,
-                    Ok(rest) => Processed::Rest(rest),
-                    Err(_) => {
-                        self.end(INVALID_PROTOCOL.to_owned(), now);
-                        Processed::Taken
-                    }
-                }
-            }
-            (Phase::Serving { .. }, types::FLAG) => {
-                if message.payload[..] == [0, 0, 0, 2] {
-                    self.end(String::new(), now);
-                }
-                Processed::Taken
-            }
-            (Phase::Serving { .. }, _) => Processed::Taken,
-            (Phase::Preparing { .. } | Phase::Ending { .. } | Phase::Over, _) => {
-                Processed::NotReady // start race (b)
-            }
-        }
-    }
-
-    fn on_response(&mut self, payload: &[u8], since: Instant, now: Now) {
-        // What cannot be read is no answer: the limit ends the session.
-        let Some(response) = Response::read(payload) else { return };
-        if let Some(why) = response.refusal() {
-            return self.end(why, now);
-        }
-        if !payload::at_least(&response.client_version, LEAST_FOR_MUX) {
-            return self.end(NO_BASIC_MODE.to_owned(), now);
-        }
-        let keep_alive = !payload::at_least(&response.client_version, LEAST_WITHOUT_KEEP_ALIVE);
-        let took = now.instant.saturating_duration_since(since);
-        let complete = payload::handshake_complete(took);
-        let number = self.next_number + i64::try_from(self.controls.len()).unwrap_or(0);
-        self.controls.push_back((types::HANDSHAKE_COMPLETE, complete));
-        self.phase = Phase::Completing { number, keep_alive };
-    }
-
-    fn acknowledge(&mut self, seq: i64, id: MessageId, advance: bool, now: Now) {
-        let message = Message {
-            kind: MessageKind::Acknowledge,
-            created_ms: now.unix_ms,
-            seq: 0,
-            flags: 3,
-            id: MessageId(self.dice.uuid()),
-            payload_type: 0,
-            payload: payload::acknowledgement(id, seq),
-        };
-        self.reader = Reader::Acknowledging { seq, advance };
-        self.outputs.push_back(Output::Send(message.encode(), Ticket::Acknowledgement(seq)));
-    }
-
-    fn send_other(&mut self, kind: MessageKind, payload: Bytes, now: Now) {
-        let message = Message {
-            kind,
-            created_ms: now.unix_ms,
-            seq: 0,
-            flags: 3,
-            id: MessageId(self.dice.uuid()),
-            payload_type: 0,
-            payload,
-        };
-        self.outputs.push_back(Output::Send(message.encode(), Ticket::Other));
-    }
-
-    fn has_output(&self) -> bool {
-        let mux = match &self.phase {
-            Phase::Serving { mux, .. } => mux.has_output(),
-            Phase::Connecting
-            | Phase::Shaking { .. }
-            | Phase::Completing { .. }
-            | Phase::Deaf { .. }
-            | Phase::Preparing { .. }
-            | Phase::Ending { .. }
-            | Phase::Over => false,
-        };
-        mux || !self.controls.is_empty()
-    }
-
-    /// The sender: the handshake and flags at once, data one message at a time with a pause after each.
-    fn send_data(&mut self, now: Now) -> Option<Output> {
-        if self.writing.is_some() {
-            return None;
-        }
-        if let Some((payload_type, payload)) = self.controls.pop_front() {
-            return Some(self.number(payload_type, payload, now));
-        }
-        // It neither reads its smux while it is told to pause nor while it rests.
-        let Phase::Serving { mux, .. } = &mut self.phase else { return None };
-        if self.paused || now.instant < self.rests_until {
-            return None;
-        }
-        let payload = mux.read(self.settings.message_bytes)?;
-        // Counted from when the last rest was over: a timer that came late does not slow the agent down twice.
-        let late = now.instant.saturating_duration_since(self.rests_until);
-        let from = if late > TIMER_SLACK { now.instant } else { self.rests_until };
-        self.rests_until = from + self.settings.pause;
-        Some(self.number(types::OUTPUT, payload, now))
-    }
-
-    fn number(&mut self, payload_type: u32, payload: Bytes, now: Now) -> Output {
-        let seq = self.next_number;
-        self.next_number += 1;
-        let message = Message {
-            kind: MessageKind::OutputStreamData,
-            created_ms: now.unix_ms,
-            seq,
-            flags: u64::from(seq == 0), // SYN on the first one
-            id: MessageId(self.dice.uuid()),
-            payload_type,
-            payload,
-        };
-        let bytes = message.encode();
-        self.writing = Some((seq, bytes.clone()));
-        Output::Send(bytes, Ticket::Data(seq))
-    }
-
     /// The session's end from the agent's side: the streams at once, the rest when all is acknowledged or 2 s later.
     fn end(&mut self, output: String, now: Now) {
         self.close_streams();
@@ -759,26 +447,13 @@ impl Machine {
 
 /// mgsConfig.ResendSleepInterval.
 const TICK: Duration = Duration::from_millis(100);
-/// How many early messages are kept (the agent's IncomingMessageBufferCapacity).
-const MOST_EARLY: usize = 100_000;
 /// How long a session that ends waits for its last acknowledgements.
 const ENDING_LIMIT: Duration = Duration::from_secs(2);
 /// smux's KeepAliveInterval.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// smux's KeepAliveTimeout.
 const KEEP_ALIVE_LIMIT: Duration = Duration::from_secs(30);
-/// How late a message is stored that is stored late: longer than a local acknowledgement takes.
-const LATE: Duration = Duration::from_millis(20);
-/// How late a timer may be; tokio's wheel turns once a millisecond.
-const TIMER_SLACK: Duration = Duration::from_millis(3);
-/// From this client version on a port session is a mux session (port.go).
-const LEAST_FOR_MUX: [u64; 4] = [1, 1, 70, 0];
-/// From the version after 1.2.331.0 on clients do not want smux's keep-alive (port_mux.go).
-const LEAST_WITHOUT_KEEP_ALIVE: [u64; 4] = [1, 2, 331, 1];
 /// The agent's own text.
 const HANDSHAKE_TIMED_OUT: &str = "Handshake timed out. Please ensure that you have the latest version of the session manager plugin.";
 /// smux's own text.
 const INVALID_PROTOCOL: &str = "invalid protocol";
-/// Not the agent's: it would carry on in basic mode, which no client of ours speaks.
-const NO_BASIC_MODE: &str =
-    "the client's version asks for the basic mode, which this agent does not have";

@@ -23,7 +23,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::session::{Command, Peer};
+use super::peer::Peer;
+use super::session::Command;
 use super::{Gateway, Refused, new_token};
 
 pub(super) fn router(gateway: Gateway) -> Router {

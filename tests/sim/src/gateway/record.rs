@@ -1,10 +1,14 @@
 //! What passed through a session, counted and remembered.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::sync::watch;
+
+use super::SessionSpec;
 
 /// One session, as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -97,6 +101,69 @@ pub struct FrameRecord {
     pub payload_type: u32,
     /// Its length, header included.
     pub bytes: usize,
+}
+
+/// What others may know of a session while it runs.
+pub(super) struct Facts {
+    view: Mutex<(SessionView, Latest)>,
+    changed: watch::Sender<()>,
+    pub(super) began: Instant,
+}
+
+impl Facts {
+    pub(super) fn new(spec: &SessionSpec, changed: watch::Sender<()>) -> Self {
+        let view = SessionView {
+            id: spec.id.clone(),
+            task: spec.task.clone(),
+            host: spec.host.clone(),
+            port: spec.port.clone(),
+            client: false,
+            agent: false,
+            worker: false,
+            clients: 0,
+            agents: 0,
+            ended: None,
+            up: Counters::default(),
+            down: Counters::default(),
+        };
+        Self { view: Mutex::new((view, Latest::default())), changed, began: Instant::now() }
+    }
+
+    pub(super) fn view(&self) -> SessionView {
+        self.lock().0.clone()
+    }
+
+    pub(super) fn record(&self) -> Vec<FrameRecord> {
+        self.lock().1.all()
+    }
+
+    pub(super) fn set_worker(&self, running: bool) {
+        self.change(|view| view.worker = running);
+    }
+
+    /// Changes what others wait for.
+    pub(super) fn change(&self, change: impl FnOnce(&mut SessionView)) {
+        change(&mut self.lock().0);
+        self.changed.send_replace(());
+    }
+
+    /// Counts, of which nobody is told.
+    pub(super) fn count(
+        &self,
+        direction: Direction,
+        count: impl FnOnce(&mut Counters, &mut Latest),
+    ) {
+        let (view, latest) = &mut *self.lock();
+        match direction {
+            Direction::Up => count(&mut view.up, latest),
+            Direction::Down => count(&mut view.down, latest),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (SessionView, Latest)> {
+        // Counters are never left half changed.
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the gateway reads of a frame: its header's fields, and nothing of its payload.

@@ -10,26 +10,24 @@
 //! Each turn reads and writes all that can be, then flushes once: no system call for each frame.
 
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
-use ssm_proto::message::{Message as Frame, MessageId, MessageKind};
-use tokio::net::TcpStream;
+use futures_util::StreamExt as _;
+use ssm_proto::message::MessageKind;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use uuid::Uuid;
 
-use super::SessionSpec;
-use super::record::{Counters, Direction, FrameKind, FrameRecord, Latest, SessionView, peek};
+use super::peer::{Gone, Peer, Write};
+use super::record::{Direction, Facts, FrameKind, FrameRecord, peek};
 use super::settings::{GatewaySettings, PayloadLimitKind};
 use super::wire::{Fate, Wire};
+use super::words::{channel_closed, output_of, service_frame};
 use crate::agent::{ORDER, Order};
 use crate::container::Container;
 
@@ -45,131 +43,6 @@ pub(super) enum Command {
     Bye,
     /// The settings are other ones.
     Altered,
-}
-
-/// One side's websocket.
-pub(super) struct Peer {
-    ws: WebSocketStream<TcpStream>,
-    since: Instant,
-    /// Something is written and not flushed.
-    unflushed: bool,
-    /// Nothing passes, and nobody is told.
-    black_hole: bool,
-}
-
-impl Peer {
-    pub(super) fn new(ws: WebSocketStream<TcpStream>) -> Self {
-        Self { ws, since: Instant::now(), unflushed: false, black_hole: false }
-    }
-
-    /// Takes a frame if it can be written without waiting.
-    fn poll_write(&mut self, cx: &mut Context<'_>, next: impl FnOnce() -> Option<Bytes>) -> Write {
-        match self.ws.poll_ready_unpin(cx) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return Write::Gone,
-            Poll::Pending => return Write::Full,
-        }
-        let Some(frame) = next() else { return Write::Nothing };
-        self.unflushed = true;
-        match self.ws.start_send_unpin(Message::Binary(frame)) {
-            Ok(()) => Write::Done,
-            Err(_) => Write::Gone,
-        }
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
-        if self.unflushed {
-            let flushed = ready!(self.ws.poll_flush_unpin(cx));
-            self.unflushed = false;
-            flushed.map_err(|_| Gone)?;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Resets the connection.
-    fn cut(self) {
-        self.ws.get_ref().set_zero_linger().ok();
-    }
-
-    /// Says farewell and waits a little for the answer.
-    async fn close(mut self, code: CloseCode, reason: &'static str) {
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        let farewell = async {
-            if self.ws.close(Some(frame)).await.is_ok() {
-                while let Some(Ok(_)) = self.ws.next().await {}
-            }
-        };
-        // Who does not answer is cut off by the drop.
-        tokio::time::timeout(FAREWELL_LIMIT, farewell).await.ok();
-    }
-}
-
-struct Gone;
-
-enum Write {
-    Done,
-    Nothing,
-    Full,
-    Gone,
-}
-
-/// What others may know of a session while it runs.
-pub(super) struct Facts {
-    view: Mutex<(SessionView, Latest)>,
-    changed: watch::Sender<()>,
-    pub(super) began: Instant,
-}
-
-impl Facts {
-    pub(super) fn new(spec: &SessionSpec, changed: watch::Sender<()>) -> Self {
-        let view = SessionView {
-            id: spec.id.clone(),
-            task: spec.task.clone(),
-            host: spec.host.clone(),
-            port: spec.port.clone(),
-            client: false,
-            agent: false,
-            worker: false,
-            clients: 0,
-            agents: 0,
-            ended: None,
-            up: Counters::default(),
-            down: Counters::default(),
-        };
-        Self { view: Mutex::new((view, Latest::default())), changed, began: Instant::now() }
-    }
-
-    pub(super) fn view(&self) -> SessionView {
-        self.lock().0.clone()
-    }
-
-    pub(super) fn record(&self) -> Vec<FrameRecord> {
-        self.lock().1.all()
-    }
-
-    pub(super) fn set_worker(&self, running: bool) {
-        self.change(|view| view.worker = running);
-    }
-
-    /// Changes what others wait for.
-    fn change(&self, change: impl FnOnce(&mut SessionView)) {
-        change(&mut self.lock().0);
-        self.changed.send_replace(());
-    }
-
-    /// Counts, of which nobody is told.
-    fn count(&self, direction: Direction, count: impl FnOnce(&mut Counters, &mut Latest)) {
-        let (view, latest) = &mut *self.lock();
-        match direction {
-            Direction::Up => count(&mut view.up, latest),
-            Direction::Down => count(&mut view.down, latest),
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, (SessionView, Latest)> {
-        // Counters are never left half changed.
-        self.view.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// One session, from its opening to its end.
@@ -634,40 +507,8 @@ fn part(peer: Option<Peer>, code: CloseCode, reason: &'static str) {
     }
 }
 
-fn output_of(frame: Bytes) -> String {
-    let Ok(frame) = Frame::decode_unverified(frame) else { return String::new() };
-    let said: Option<serde_json::Value> = serde_json::from_slice(&frame.payload).ok();
-    let output = said.as_ref().and_then(|said| said["Output"].as_str());
-    output.unwrap_or_default().to_owned()
-}
-
-fn service_frame(kind: MessageKind, payload: Bytes) -> Bytes {
-    let id = MessageId(Uuid::new_v4().into_bytes());
-    Frame { kind, created_ms: unix_ms(), seq: 0, flags: 3, id, payload_type: 0, payload }.encode()
-}
-
-fn channel_closed(session: &str, output: &str) -> Bytes {
-    let closed = serde_json::json!({
-        "MessageType": "channel_closed",
-        "MessageId": Uuid::new_v4().to_string(),
-        "CreatedDate": unix_ms().to_string(),
-        "DestinationId": session,
-        "SessionId": session,
-        "SchemaVersion": 1,
-        "Output": output,
-    });
-    Bytes::from(closed.to_string())
-}
-
-fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis());
-    u64::try_from(since).unwrap_or(u64::MAX)
-}
-
 /// Why an idle session ended.
 pub(super) const IDLE: &str = "Your session has been terminated because it was idle for too long.";
-/// How long a websocket's close may take.
-const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
 /// How long a session that ends waits for what is on its way to the client.
 const ENDING_LIMIT: Duration = Duration::from_secs(5);
 /// How long a worker may live beyond its linger when its session is over.
