@@ -10,7 +10,7 @@ container = "proxy"
 subnets = { name = "neuraKnot-prod-private-*" }
 security_groups = { name = "neuraKnot-prod-ecs-sg" }
 idle_timeout = "{idle}"
-start_timeout = "30s"
+start_timeout = "{start}"
 
 [target.prod-db]
 site = "prod"
@@ -30,7 +30,7 @@ cluster = "dev-cluster"
 service = "bastion-service"
 container = "bastion"
 idle_timeout = "{idle}"
-start_timeout = "30s"
+start_timeout = "{start}"
 
 [target.dev-mysql]
 site = "dev"
@@ -52,7 +52,7 @@ container = "proxy"
 subnets = { name = "neuraKnot-prod-private-*" }
 security_groups = { name = "neuraKnot-prod-ecs-sg" }
 idle_timeout = "{idle}"
-start_timeout = "30s"
+start_timeout = "{start}"
 
 [target.shop]
 site = "prod"

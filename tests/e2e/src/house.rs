@@ -24,6 +24,7 @@ use crate::{configs, databases, until};
 pub struct Plan {
     config: Option<String>,
     idle: String,
+    start: String,
     sim: SimConfig,
     env: Vec<(String, String)>,
     errors_expected: bool,
@@ -35,6 +36,7 @@ impl Plan {
         Self {
             config: Some(config.to_owned()),
             idle: "1h".to_owned(),
+            start: "30s".to_owned(),
             sim: SimConfig { worker_exe: program("bastion-sim").ok(), ..SimConfig::default() },
             env: Vec::new(),
             errors_expected: false,
@@ -50,6 +52,13 @@ impl Plan {
     #[must_use]
     pub fn idle(mut self, idle: &str) -> Self {
         self.idle = idle.to_owned();
+        self
+    }
+
+    /// What stands for `{start}` in the config; without it, half a minute.
+    #[must_use]
+    pub fn start_timeout(mut self, limit: &str) -> Self {
+        self.start = limit.to_owned();
         self
     }
 
@@ -115,7 +124,10 @@ impl Plan {
         }
         let mut ports = BTreeMap::new();
         if let Some(config) = &self.config {
-            let text = filled(&config.replace("{idle}", &self.idle), &mut ports);
+            let text = filled(
+                &config.replace("{idle}", &self.idle).replace("{start}", &self.start),
+                &mut ports,
+            );
             fs::write(dir.path().join("config.toml"), text).unwrap();
         }
         House {

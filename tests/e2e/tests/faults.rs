@@ -18,8 +18,7 @@ struct Seen {
 
 /// A house whose starts may take so long, and no longer.
 async fn house(start_timeout: &str) -> House {
-    let config = configs::SCRIPT_WAY.replace("\"30s\"", &format!("\"{start_timeout}\""));
-    Plan::new(&config).postgres().build().await
+    Plan::new(configs::SCRIPT_WAY).start_timeout(start_timeout).postgres().build().await
 }
 
 /// Scripts the fault, opens the target, and looks at what the person gets to see.

@@ -78,7 +78,8 @@ async fn a_replaced_task_is_followed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_without_a_task_is_a_problem_in_words() {
-    let house = Plan::new(&configs::CDK_WAY.replace("30s", "5s"))
+    let house = Plan::new(configs::CDK_WAY)
+        .start_timeout("5s")
         .sim(|sim| {
             sim.world = serde_json::json!({
                 "services": { "dev-cluster/bastion-service": { "desired": 0 } }

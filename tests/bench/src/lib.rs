@@ -1,1 +1,0 @@
-//! Cold start, first byte, idle cost: measured side by side.

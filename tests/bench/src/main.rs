@@ -1,0 +1,51 @@
+//! The figures that we promise, each measured beside what it is promised against.
+//!
+//! `cargo xtask bench [NAME] [--json]` builds and runs this; a name picks the figures that contain it.
+
+#![expect(clippy::print_stdout, reason = "figures are this program's data")]
+#![expect(clippy::print_stderr, reason = "how far it has come is told to the person")]
+
+mod cold;
+mod echo;
+mod figure;
+mod idle;
+mod visit;
+
+use std::process::ExitCode;
+
+use figure::Figure;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let json = words.iter().any(|word| word == "--json");
+    let name = words.iter().find(|word| !word.starts_with("--")).map_or("", String::as_str);
+    let runtime = tokio::runtime::Runtime::new().expect("this machine has threads");
+    let figures = runtime.block_on(measured(name));
+    if figures.is_empty() {
+        eprintln!("no figure is called {name}; there are: {}", NAMES.join(", "));
+        return ExitCode::FAILURE;
+    }
+    if json {
+        figures.iter().for_each(|figure| println!("{}", figure.json()));
+    } else {
+        println!("{}", figure::table(&figures));
+    }
+    if figures.iter().all(Figure::met) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn measured(name: &str) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    let wanted = |bench: &&&str| bench.contains(name);
+    for bench in NAMES.iter().filter(wanted) {
+        eprintln!("measuring {bench}");
+        figures.push(match *bench {
+            cold::NAME => cold::measure().await,
+            visit::NAME => visit::measure().await,
+            idle::MEMORY => idle::memory().await,
+            _ => idle::wake_ups().await,
+        });
+    }
+    figures
+}
+
+const NAMES: &[&str] = &[cold::NAME, visit::NAME, idle::MEMORY, idle::WAKE_UPS];

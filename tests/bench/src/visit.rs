@@ -1,0 +1,55 @@
+//! A visit to a ready tunnel: from connecting to the first echoed byte, beside the same without any tunnel.
+
+#![expect(clippy::disallowed_methods, reason = "a measurement of the real time")]
+
+use std::time::{Duration, Instant};
+
+use bastion_e2e::knock::{SSL_REQUEST, ask};
+use bastion_e2e::{Plan, configs, house};
+
+use crate::echo::Echo;
+use crate::figure::{Figure, median};
+
+pub(crate) const NAME: &str = "visit-to-ready";
+
+/// Both, one after the other, many times.
+pub(crate) async fn measure() -> Figure {
+    let echo = Echo::start().await;
+    let house = Plan::new(configs::SCRIPT_WAY)
+        .route(house::PROD_DB, echo.port())
+        .sim(|sim| sim.session.pacing = false)
+        .build()
+        .await;
+    let through = house.port("prod-db");
+    for _ in 0..WARM_UP {
+        visit(through).await;
+        visit(echo.port()).await;
+    }
+    let (mut ours, mut direct) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        ours.push(visit(through).await);
+        direct.push(visit(echo.port()).await);
+    }
+    let direct = median(direct);
+    Figure {
+        bench: NAME,
+        unit: "ms",
+        ours: median(ours),
+        against: vec![("direct loopback", direct)],
+        // The promise: at most 2 ms above.
+        goal: direct + 2.0,
+        runs: RUNS,
+    }
+}
+
+/// One visit, in milliseconds.
+async fn visit(port: u16) -> f64 {
+    let start = Instant::now();
+    let answer = ask(port, &SSL_REQUEST, 1, Duration::from_secs(60)).await;
+    let took = start.elapsed();
+    assert_eq!(answer, SSL_REQUEST[..1], "the echo answered");
+    took.as_secs_f64() * 1000.0
+}
+
+const WARM_UP: usize = 20;
+const RUNS: usize = 200;
