@@ -74,7 +74,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
         tasks: tasks.clone(),
         failures,
     });
-    tasks.spawn_vital("keeper", async move {
+    tasks.spawn_vital("keeper", tasks.stop_token(), async move {
         running.run().await;
         Ok::<_, std::convert::Infallible>(())
     });
@@ -112,7 +112,8 @@ pub async fn run(start: Start) -> Result<(), RunError> {
         started_at: clock.calendar(),
     };
     let no_more_calls = CancellationToken::new();
-    tasks.spawn_vital("control", control::serve(control_socket, desk, no_more_calls.clone()));
+    let serve = control::serve(control_socket, desk, no_more_calls.clone());
+    tasks.spawn_vital("control", no_more_calls.clone(), serve);
 
     let count = match targets.len() {
         0 => "no targets: see bastionctl config path".to_owned(),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, error, info_span, warn};
 
@@ -40,9 +40,9 @@ impl Tasks {
         drop(handle);
     }
 
-    /// Runs a task without which the daemon is of no use: its failure, or its end before the daemon was told to
-    /// stop, stops the daemon with that reason.
-    pub fn spawn_vital<F, E>(&self, name: &'static str, task: F)
+    /// Runs a task without which the daemon is of no use: its failure, or its end before `may_end` fires, stops the
+    /// daemon with that reason.
+    pub fn spawn_vital<F, E>(&self, name: &'static str, may_end: CancellationToken, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
@@ -50,9 +50,9 @@ impl Tasks {
         let (stop, failed) = (self.stop.clone(), Arc::clone(&self.failed));
         self.spawn(name, async move {
             // Dropped when the task ends, however it ends: by panic too.
-            let ended = stop.clone().drop_guard();
+            let ended = stop.drop_guard();
             let reason = match task.await {
-                Ok(()) if stop.is_cancelled() => return,
+                Ok(()) if may_end.is_cancelled() => return disarm(ended),
                 Ok(()) => format!("{name} ended by itself"),
                 Err(err) => format!("{name}: {err}"),
             };
@@ -84,16 +84,24 @@ impl Tasks {
     }
 }
 
+/// Lets a guard go without firing.
+fn disarm(guard: DropGuard) {
+    drop(guard.disarm());
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
 
     use super::Tasks;
 
     #[tokio::test]
     async fn a_vital_task_that_fails_stops_everything_with_its_reason() {
         let tasks = Tasks::new();
-        tasks.spawn_vital("listener", async { Err::<(), _>("no more descriptors") });
+        let never = CancellationToken::new();
+        tasks.spawn_vital("listener", never, async { Err::<(), _>("no more descriptors") });
         tasks.stop_token().cancelled().await;
         tasks.join(Duration::from_secs(5)).await;
         assert_eq!(tasks.failure().as_deref(), Some("listener: no more descriptors"));
@@ -102,11 +110,13 @@ mod tests {
     #[tokio::test]
     async fn a_vital_task_may_end_once_it_was_told_to() {
         let tasks = Tasks::new();
-        let stop = tasks.stop_token();
-        tasks.spawn_vital("keeper", async move {
+        let told = CancellationToken::new();
+        let stop = told.clone();
+        tasks.spawn_vital("control", told.clone(), async move {
             stop.cancelled().await;
             Ok::<(), String>(())
         });
+        told.cancel();
         tasks.join(Duration::from_secs(5)).await;
         assert_eq!(tasks.failure(), None);
     }
