@@ -34,7 +34,7 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let span = info_span!("task", name = name.into());
+        let span = info_span!(parent: None, "task", name = name.into());
         #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
         let handle = tokio::spawn(self.tracker.track_future(task.instrument(span)));
         drop(handle);

@@ -184,6 +184,7 @@ impl Running {
     fn hear(&mut self, target: &str, news: News, now: Instant) {
         let Some(ward) = self.wards.get_mut(target) else { return };
         match news {
+            News::Stage(stage) if ward.start.borrow().stage == Some(stage) => {}
             News::Stage(stage) => {
                 ward.start.send_modify(|start| start.stage = Some(stage));
                 let words = stage.words();
