@@ -28,12 +28,12 @@ fn every_byte_goes_to_the_destination_and_back_whatever_the_wire_does() {
 }
 
 #[test]
-fn a_download_of_which_acknowledgements_get_lost_does_not_stall() {
+fn a_download_of_which_messages_and_acknowledgements_get_lost_does_not_stall() {
     let mut pair = Pair::new(1, Dice(1), AgentSettings::default());
     pair.visits = vec![Visit::new(vec![7; 1_000_000])];
-    pair.loss_to_agent = 50;
+    (pair.loss_to_agent, pair.loss_to_client) = (10, 10); // as Amazon's client was tried
     pair.live();
-    assert!(pair.channel.counters().repeated > 10);
+    assert!(pair.channel.counters().repeated > 0);
 }
 
 #[test]
