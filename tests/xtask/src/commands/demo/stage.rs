@@ -246,10 +246,14 @@ impl Stage {
         Ok(calls.into_iter().filter(done).collect())
     }
 
-    /// How many tasks have not stopped.
+    /// How many tasks that were asked for have not stopped; those that an ECS service keeps are not ours.
     fn running(&self) -> Result<u64, Failure> {
         let tasks = list(get_json(&self.endpoint, "/_sim/tasks")?, "tasks");
-        Ok(tasks.iter().filter(|task| task["last_status"] != "STOPPED").count() as u64)
+        let of_service = |task: &Value| {
+            task["group"].as_str().is_some_and(|group| group.starts_with("service:"))
+        };
+        let runs = |task: &&Value| task["last_status"] != "STOPPED" && !of_service(task);
+        Ok(tasks.iter().filter(runs).count() as u64)
     }
 }
 
