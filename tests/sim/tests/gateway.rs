@@ -366,26 +366,3 @@ async fn a_gateway_that_is_dropped_leaves_no_worker_behind() {
         tokio::task::yield_now().await;
     }
 }
-
-/// Figures, for a release build on a quiet machine: `cargo test --release … -- --ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a figure, and only a release build's means anything"]
-async fn without_pacing_a_hundred_megabytes_a_second_pass_both_ways() {
-    let house = House::start(quick()).await;
-    let token = house.open(S1, "source.internal");
-    let mut client = Client::connect(&house, S1, &token).await;
-    client.handshake().await;
-    let began = tokio::time::Instant::now();
-    client.mux(&[(Syn, 3, b"")]).await;
-    client.download().await;
-    let down = house::BULK as f64 / began.elapsed().as_secs_f64() / 1e6;
-    let other = "dev-00000000000000002";
-    let token = house.open(other, "sink.internal");
-    let mut client = Client::connect(&house, other, &token).await;
-    client.handshake().await;
-    let began = tokio::time::Instant::now();
-    client.mux(&[(Syn, 3, b"")]).await;
-    client.upload(3).await;
-    let up = house::BULK as f64 / began.elapsed().as_secs_f64() / 1e6;
-    assert!(down >= 100.0 && up >= 100.0, "{down:.0} MB/s down, {up:.0} MB/s up");
-}
