@@ -6,10 +6,9 @@ use std::time::Duration;
 use bastion_sim::container::{Container, ContainerSpec};
 use bastion_sim::gateway::{Gateway, GatewaySettings, Refused, SessionSpec};
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _};
 use ssm_proto::message::{Message as Frame, MessageId, MessageKind};
 use ssm_proto::mux::frame::{Command, Decoder, Frame as Mux};
-use ssm_proto::payload::write_acknowledgement;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{broadcast, oneshot};
@@ -34,15 +33,9 @@ impl House {
         let voice = broadcast::Sender::new(16);
         let echo = destination(voice.clone()).await;
         let refused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let (source, sink) = (source().await, sink().await);
-        settings.hosts = [
-            ("echo.internal:5432", echo),
-            ("refused.internal:5432", refused),
-            ("source.internal:5432", source),
-            ("sink.internal:5432", sink),
-        ]
-        .map(|(name, address)| (name.to_owned(), address.to_string()))
-        .into();
+        settings.hosts = [("echo.internal:5432", echo), ("refused.internal:5432", refused)]
+            .map(|(name, address)| (name.to_owned(), address.to_string()))
+            .into();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let verify = |parts: &http::request::Parts| {
@@ -124,41 +117,6 @@ async fn destination(voice: broadcast::Sender<String>) -> std::net::SocketAddr {
     });
     address
 }
-
-/// Sends [`BULK`] bytes and closes.
-async fn source() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let chunk = vec![7; 1 << 16];
-            for _ in 0..BULK / chunk.len() {
-                socket.write_all(&chunk).await.unwrap();
-            }
-        }
-    });
-    address
-}
-
-/// Reads [`BULK`] bytes, says one byte and closes.
-async fn sink() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            let mut buffer = vec![0; 1 << 18];
-            let mut left = BULK;
-            while left > 0 {
-                left -= socket.read(&mut buffer).await.unwrap();
-            }
-            socket.write_all(b"!").await.unwrap();
-        }
-    });
-    address
-}
-
-/// How much the throughput is measured with.
-pub(crate) const BULK: usize = 200 << 20;
 
 /// How a websocket ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -391,69 +349,6 @@ impl Client {
     /// Until our latest message is acknowledged.
     pub(crate) async fn until_acknowledged(&mut self) {
         self.until(|client| client.acknowledged.contains(&(client.next_number - 1))).await;
-    }
-
-    /// Takes [`BULK`] bytes of one stream, acknowledging each message, many with one flush.
-    pub(crate) async fn download(&mut self) {
-        let mut left = BULK - self.bytes.len(); // some came while the stream was being opened
-        while left > 0 {
-            let mut message = Some(self.ws.next().await.unwrap().unwrap());
-            while let Some(Message::Binary(bytes)) = message.take() {
-                let frame = Frame::decode_unverified(bytes).unwrap();
-                if frame.kind == MessageKind::OutputStreamData {
-                    // Nothing gets lost here: what is not the next one is a repetition.
-                    if frame.seq == self.expected {
-                        self.expected += 1;
-                        self.decoder.push(&frame.payload);
-                    }
-                    while let Some(frame) = self.decoder.next().unwrap() {
-                        left -= frame.data.len();
-                    }
-                    let mut payload = BytesMut::new();
-                    let kind = MessageKind::OutputStreamData;
-                    write_acknowledgement(&mut payload, &kind, frame.id, frame.seq);
-                    let kind = MessageKind::Acknowledge;
-                    let (id, payload) = (frame.id, payload.freeze());
-                    let ack = Frame {
-                        kind,
-                        created_ms: 1,
-                        seq: 0,
-                        flags: 3,
-                        id,
-                        payload_type: 0,
-                        payload,
-                    };
-                    self.ws.feed(Message::Binary(ack.encode())).await.unwrap();
-                }
-                message = self.ws.next().now_or_never().map(|next| next.unwrap().unwrap());
-            }
-            self.ws.flush().await.unwrap();
-        }
-    }
-
-    /// Sends [`BULK`] bytes on a stream in messages of 1024 bytes, reading what comes meanwhile, until its answer.
-    pub(crate) async fn upload(&mut self, stream: u32) {
-        let mut out = BytesMut::new();
-        let data = Bytes::from(vec![7; BULK]);
-        Mux { command: Command::Psh, stream, data }.encode(&mut out);
-        let mut out = out.freeze();
-        while !out.is_empty() {
-            for _ in 0..256 {
-                let payload = out.split_to(out.len().min(1024));
-                let id = MessageId(self.next_number.to_be_bytes().repeat(2).try_into().unwrap());
-                let kind = MessageKind::InputStreamData;
-                let seq = self.next_number;
-                self.next_number += 1;
-                let frame =
-                    Frame { kind, created_ms: 1, seq, flags: 0, id, payload_type: 1, payload };
-                self.ws.feed(Message::Binary(frame.encode())).await.unwrap();
-            }
-            while let Some(message) = self.ws.next().now_or_never() {
-                message.unwrap().unwrap();
-            }
-        }
-        self.ws.flush().await.unwrap();
-        self.until_bytes(1).await;
     }
 
     /// The reason in channel_closed.
