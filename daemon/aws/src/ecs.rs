@@ -268,10 +268,10 @@ async fn refused(
 ) -> CloudError {
     if let Some(RunTaskError::ConflictException(conflict)) = err {
         let tasks = conflict.resource_ids().iter().map(TaskId::new).collect();
-        return refusal.as_kind(Kind::Conflict { tasks });
+        return refusal.into_kind(Kind::Conflict { tasks });
     }
     if NO_CAPACITY.iter().any(|words| refusal.says(words)) {
-        return refusal.as_kind(Kind::NoCapacity);
+        return refusal.into_kind(Kind::NoCapacity);
     }
     let gone = refusal.says("taskdefinition not found")
         || refusal.says("taskdefinition is inactive")
@@ -283,7 +283,7 @@ async fn refused(
     if err.and_then(ProvideErrorMetadata::code).is_some() && refusal.says("override for container")
     {
         let candidates = Vec::new();
-        return refusal.as_kind(Kind::NotFound { what: "container", candidates });
+        return refusal.into_kind(Kind::NotFound { what: "container", candidates });
     }
     clustered(clients, &site.cluster, refusal).await
 }
@@ -308,7 +308,7 @@ pub(crate) async fn clustered(clients: &Clients, cluster: &str, refusal: Refusal
     let arns = arns.collect::<Result<Vec<String>, _>>().await.unwrap_or_default();
     let names = arns.iter().map(|arn| arn.rsplit('/').next().unwrap_or(arn).to_owned());
     let candidates = near(cluster.rsplit('/').next().unwrap_or(cluster), names);
-    let mut error = refusal.as_kind(Kind::NotFound { what: "cluster", candidates });
+    let mut error = refusal.into_kind(Kind::NotFound { what: "cluster", candidates });
     error.message = format!("no active cluster \"{cluster}\" in {}", clients.whereabouts().await);
     error
 }

@@ -70,7 +70,7 @@ impl Refusal {
     }
 
     /// The same failure as another kind.
-    pub(crate) fn as_kind(mut self, kind: Kind) -> CloudError {
+    pub(crate) fn into_kind(mut self, kind: Kind) -> CloudError {
         self.error.kind = kind;
         self.error
     }

@@ -59,7 +59,7 @@ async fn find_instance(clients: &Clients, id: &str) -> Result<DbInstance, CloudE
     let all = clients.rds.describe_db_instances().into_paginator().items().send();
     let all = all.collect::<Result<Vec<_>, _>>().await;
     let all = all.map_err(|err| clients.refusal(INSTANCES, &err).error)?;
-    let names =
+    let names: Vec<String> =
         all.iter().filter_map(DbInstance::db_instance_identifier).map(str::to_owned).collect();
     match position(id, &names) {
         Some(found) => Ok(all.into_iter().nth(found).expect("the position is of this list")),
@@ -80,7 +80,7 @@ async fn find_cluster(clients: &Clients, id: &str) -> Result<DbCluster, CloudErr
     let all = clients.rds.describe_db_clusters().into_paginator().items().send();
     let all = all.collect::<Result<Vec<_>, _>>().await;
     let all = all.map_err(|err| clients.refusal(CLUSTERS, &err).error)?;
-    let names =
+    let names: Vec<String> =
         all.iter().filter_map(DbCluster::db_cluster_identifier).map(str::to_owned).collect();
     match position(id, &names) {
         Some(found) => Ok(all.into_iter().nth(found).expect("the position is of this list")),
@@ -101,7 +101,8 @@ async fn find_proxy(clients: &Clients, name: &str) -> Result<DbProxy, CloudError
     let all = clients.rds.describe_db_proxies().into_paginator().items().send();
     let all = all.collect::<Result<Vec<_>, _>>().await;
     let all = all.map_err(|err| clients.refusal(PROXIES, &err).error)?;
-    let names = all.iter().filter_map(DbProxy::db_proxy_name).map(str::to_owned).collect();
+    let names: Vec<String> =
+        all.iter().filter_map(DbProxy::db_proxy_name).map(str::to_owned).collect();
     match position(name, &names) {
         Some(found) => Ok(all.into_iter().nth(found).expect("the position is of this list")),
         None => Err(unknown(clients, PROXIES, "RDS proxy", name, names).await),
@@ -239,7 +240,7 @@ fn absent(refusal: Refusal, code: &str) -> Result<(), CloudError> {
     }
 }
 
-fn position(wanted: &str, names: &Vec<String>) -> Option<usize> {
+fn position(wanted: &str, names: &[String]) -> Option<usize> {
     names.iter().position(|name| name.eq_ignore_ascii_case(wanted))
 }
 
@@ -303,10 +304,9 @@ mod tests {
     }
 
     fn status(result: Result<bastion_cloud::Database, bastion_cloud::CloudError>) -> String {
-        match result.unwrap_err().kind {
-            Kind::NotAvailable { status } => status,
-            other => panic!("{other:?}"),
-        }
+        let error = result.unwrap_err();
+        let Kind::NotAvailable { status } = error.kind else { panic!("{error:?}") };
+        status
     }
 
     #[test]

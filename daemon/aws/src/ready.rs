@@ -291,9 +291,10 @@ mod tests {
 
     #[test]
     fn what_can_never_become_ready_is_over() {
-        let kind = |task: TaskBuilder| match look(&task.build(), "proxy") {
-            Look::Over { kind, .. } => kind,
-            other => panic!("{other:?}"),
+        let kind = |task: TaskBuilder| {
+            let seen = look(&task.build(), "proxy");
+            let Look::Over { kind, .. } = seen else { panic!("{seen:?}") };
+            kind
         };
         assert_eq!(kind(task("PENDING").enable_execute_command(false)), Kind::ExecDisabled);
         assert_eq!(

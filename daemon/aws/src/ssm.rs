@@ -44,7 +44,7 @@ pub(crate) async fn resume_session(
         call.send().await.map_err(|err| {
             let refusal = clients.refusal(RESUME, &err);
             if refusal.is("DoesNotExistException") {
-                return refusal.as_kind(Kind::SessionOver);
+                return refusal.into_kind(Kind::SessionOver);
             }
             refusal.into()
         })
@@ -129,7 +129,7 @@ async fn start(clients: &Clients, target: &str, remote: &Remote) -> Result<Grant
         Err(err) => {
             let refusal = clients.refusal(START, &err);
             if refusal.is("TargetNotConnected") {
-                return Err(refusal.as_kind(Kind::NotConnected));
+                return Err(refusal.into_kind(Kind::NotConnected));
             }
             Err(refusal.into())
         }

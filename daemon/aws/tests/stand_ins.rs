@@ -46,7 +46,11 @@ async fn databases_are_found_at_moto() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the stand-ins; cargo xtask test runs it"]
 async fn databases_are_found_at_ministack() {
-    databases(&StandIn::ministack()).await;
+    let there = StandIn::ministack();
+    databases(&there).await;
+    // ministack alone keeps identifiers as they were written.
+    create_instance(&there, "Mixed-Case-db", false).await;
+    there.aws().find_database(&rds("mixed-case-DB")).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
