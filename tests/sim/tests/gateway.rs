@@ -94,6 +94,24 @@ async fn a_first_message_that_opens_nothing_is_refused() {
 }
 
 #[tokio::test]
+async fn a_client_may_call_itself_anything_but_nothing() {
+    let house = House::start(quick()).await;
+    let token = house.open(S1, "echo.internal");
+    let opening = |name: &str| {
+        Message::text(format!(
+            r#"{{"MessageSchemaVersion":"1.0","RequestId":"{}","TokenValue":"{token}","ClientId":"{name}"}}"#,
+            uuid::Uuid::new_v4()
+        ))
+    };
+    let mut nameless = Client::bare(&house, S1).await;
+    nameless.ws.send(opening("")).await.unwrap();
+    let Close::Frame(1008, _) = nameless.until_close().await else { panic!("refused") };
+    let mut named = Client::bare(&house, S1).await;
+    named.ws.send(opening(S1)).await.unwrap();
+    named.handshake().await; // nor had the nameless one used the token up
+}
+
+#[tokio::test]
 async fn an_idle_session_is_ended_with_its_reason() {
     let settings = GatewaySettings { session_idle: Duration::from_millis(600), ..quick() };
     let house = House::start(settings).await;
