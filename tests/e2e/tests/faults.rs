@@ -52,14 +52,23 @@ async fn one_problem(house: &House, code: &str, what: &str) {
         let words = [&problem.message].into_iter().chain(&problem.causes).chain(&problem.hints);
         assert!(!words.clone().any(|line| line.contains(ugly)), "{what}: {ugly} in {debris}");
     }
+    // The event is told when the start's clearing up is over.
+    let told = until("the event", Duration::from_secs(15), async || {
+        let told = problems_told(house).await;
+        (!told.is_empty()).then_some(told)
+    })
+    .await;
+    assert!(told.iter().all(|told| told == code), "{what}: {told:?}");
+}
+
+/// The codes of all problems among the events.
+async fn problems_told(house: &House) -> Vec<String> {
     let events = house.ctl(&["events", "--json"]).await;
-    let told: Vec<String> = events
-        .ok()
-        .lines()
+    let lines = events.ok().lines();
+    lines
         .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a JSON line"))
         .filter_map(|event| event["problem"]["code"].as_str().map(str::to_owned))
-        .collect();
-    assert!(!told.is_empty() && told.iter().all(|told| told == code), "{what}: {told:?}");
+        .collect()
 }
 
 fn refused(code: &str, message: &str) -> What {

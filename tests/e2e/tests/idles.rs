@@ -45,6 +45,8 @@ async fn a_visit_that_says_nothing_keeps_the_bastion_however_long() {
     let stopped = house.sim().until(IDLE + SLACK, |sim| sim.count("StopTask") > 0).await;
     assert!(!stopped, "somebody is still there");
 
+    // It breaks off. Had it only closed its side, an answer might still be on its way.
+    visit.set_zero_linger().unwrap();
     drop(visit);
     house.until_called("StopTask", 1, IDLE + SLACK + SLACK).await;
 }

@@ -139,7 +139,7 @@ async fn a_second_daemon_is_refused_with_clear_words_and_harms_nobody() {
 
     assert!(!second.status.success());
     let words = format!("{}{}", second.out, second.err);
-    assert!(words.contains("bastiond") && words.contains("already"), "{second}");
+    assert!(words.contains("another bastiond"), "{second}");
     assert!(words.contains(&house.pid().to_string()), "it says which one runs: {second}");
     house.psql("prod-db", "SELECT 1").finish().await.ok();
 }
@@ -200,13 +200,12 @@ async fn the_check_tells_the_same_faults_as_json() {
     assert_eq!(checked.code(), Some(2), "{checked}");
     let report = checked.json();
     assert_eq!(report["ok"], false);
-    let fault = &report["faults"][0];
+    let faults = report["faults"].as_array().unwrap();
+    let about_region = |fault: &&serde_json::Value| fault["key"] == "site.prod.region";
+    let fault = faults.iter().find(about_region).unwrap_or_else(|| panic!("{checked}"));
     assert!(fault["file"].as_str().unwrap().ends_with("config.toml"), "{fault}");
     assert_eq!(fault["line"], 2);
-    assert!(
-        fault["reason"].is_string() && fault["key"].as_str().unwrap().contains("region"),
-        "{fault}"
-    );
+    assert!(fault["reason"].is_string(), "{fault}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
