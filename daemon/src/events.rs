@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bastion_api::{Event, EventKind, Problem};
 use tokio::sync::broadcast;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::clock::Clock;
 
@@ -31,17 +31,26 @@ impl Events {
         self.note(target, kind, message, None);
     }
 
-    /// Notes that something went wrong, and logs it.
+    /// Notes that something happened and why; the log has the reason at DEBUG, for it may hold an address.
+    pub fn tell_why(
+        &self,
+        target: Option<&str>,
+        kind: EventKind,
+        what: &str,
+        why: &dyn std::fmt::Display,
+    ) {
+        info!(target = target.unwrap_or("-"), event = kind.word(), "{what}");
+        debug!(target = target.unwrap_or("-"), event = kind.word(), %why, "{what}");
+        self.note(target, kind, format!("{what}: {why}"), None);
+    }
+
+    /// Notes that something went wrong, and logs it; its causes at DEBUG, for they may hold addresses.
     pub fn tell_problem(&self, target: Option<&str>, kind: EventKind, problem: &Problem) {
+        let (target_name, code) = (target.unwrap_or("-"), &problem.code);
+        let request = problem.request_id.as_deref();
+        warn!(target = target_name, event = kind.word(), code, request, "{}", problem.message);
         let because = problem.causes.join("; ");
-        warn!(
-            target = target.unwrap_or("-"),
-            event = kind.word(),
-            code = problem.code,
-            because,
-            "{}",
-            problem.message
-        );
+        debug!(target = target_name, event = kind.word(), code, because, "{}", problem.message);
         self.note(target, kind, problem.message.clone(), Some(problem.clone()));
     }
 

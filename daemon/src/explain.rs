@@ -20,6 +20,7 @@ pub fn refusal(target: &Target, refusal: &Refusal) -> Problem {
         Refusal::Tunnel(failure) => tunnel(target, failure),
         Refusal::TookTooLong(stage) => took_too_long(target, *stage),
         Refusal::TaskGone(words) => task_gone(target, words),
+        Refusal::NotStopped => not_stopped(target),
         Refusal::Closed => closed(target),
         Refusal::Stopping => stopping(target),
     }
@@ -126,7 +127,7 @@ fn ambiguous(target: &Target, what: &str, candidates: &[String]) -> Problem {
 
 /// A call on the control socket that cannot be understood.
 pub fn bad_request(why: &str) -> Problem {
-    Problem::new("D32", Sort::Usage, "the request's body is not what this call takes").because(why)
+    Problem::new("D32", Sort::Usage, "the request is not what this call takes").because(why)
 }
 
 /// A call on the control socket that took longer than a call may.
@@ -284,11 +285,20 @@ fn not_found(target: &Target, what: &str, candidates: &[String]) -> Problem {
     problem.hint("bastionctl config show")
 }
 
+fn not_stopped(target: &Target) -> Problem {
+    let message = format!("the bastion before the next one for {} has not stopped", target.name);
+    Problem::new("D04", Sort::TimedOut, message)
+        .because("no other is started while it may still run")
+        .hint(format!("try again; bastionctl events --target {} tells how it goes", target.name))
+}
+
 /// A target cannot listen where it should.
+///
+/// The message goes into the log, so the place stands in the causes.
 pub fn place_taken(target: &str, err: &dyn std::error::Error, owner: Option<&Owner>) -> Problem {
-    let message = format!("{target} cannot listen: {err}");
+    let message = format!("{target} cannot listen where it should");
     let mut problem = Problem::new("D13", Sort::PortConflict, message);
-    problem.causes.extend(chain(err).into_iter().skip(1));
+    problem.causes.extend(chain(err));
     match owner.and_then(|owner| owner.pid) {
         Some(pid) => problem.hint(format!(
             "end that program (pid {pid}), or change listen under [target.{target}]"
@@ -409,6 +419,12 @@ fn upgrade_denied() -> Problem {
     Problem::new("D19", Sort::NotPermitted, "AWS does not permit ssmmessages:OpenDataChannel").hint(
         "allow ssmmessages:OpenDataChannel on arn:aws:ssm:*:*:session/${aws:userid}-* in your policy",
     )
+}
+
+/// A call on the control socket was made with another method than its own.
+pub fn wrong_method(method: &str, path: &str) -> Problem {
+    Problem::new("D32", Sort::Usage, format!("{path} does not take {method}"))
+        .hint("open and close take POST; every other call takes GET")
 }
 
 /// Whether the service's last words are about the database's name or address, and not about the session.

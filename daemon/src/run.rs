@@ -70,7 +70,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
         started_by: state.started_by(),
         clock: clock.clone(),
         events: events.clone(),
-        tunnels: tunnels.clone(),
+        tunnels: Arc::new(tunnels.clone()),
         tasks: tasks.clone(),
         failures,
     });
@@ -124,10 +124,10 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     host::notify(&[Notice::Ready, Notice::Status(&count)]);
 
     // Wait.
-    let stop = tasks.stop_token();
+    let alarm = tasks.alarm();
     tokio::select! {
         name = signals.next() => info!(signal = name, "asked to stop"),
-        () = stop.cancelled() => {}
+        () = alarm.cancelled() => {}
     }
 
     // Stop in reverse; a second signal ends it now.
@@ -262,8 +262,9 @@ impl Signals {
 /// How long visits may take to end by themselves.
 const VISIT_GRACE: Duration = Duration::from_secs(2);
 
-/// How long the cloud may take to take every order to stop; a service manager waits 90 s for all of us.
-const BASTIONS_GRACE: Duration = Duration::from_secs(30);
+/// How long the cloud may take to take every order to stop: a RunTask on its way has to be answered first, by its second
+/// attempt at the latest, and systemd waits 90 s for all of us.
+const BASTIONS_GRACE: Duration = Duration::from_secs(60);
 
 /// How long tasks may take to end once they were told to.
 const TASKS_GRACE: Duration = Duration::from_secs(5);

@@ -14,6 +14,7 @@ use tracing::{Instrument, debug, error, info_span, warn};
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    alarm: CancellationToken,
     failed: Arc<Mutex<Option<String>>>,
 }
 
@@ -26,7 +27,12 @@ impl Default for Tasks {
 impl Tasks {
     /// An empty set.
     pub fn new() -> Self {
-        Self { tracker: TaskTracker::new(), stop: CancellationToken::new(), failed: Arc::default() }
+        Self {
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            alarm: CancellationToken::new(),
+            failed: Arc::default(),
+        }
     }
 
     /// Runs `task` under a name that stands in its log lines.
@@ -40,17 +46,17 @@ impl Tasks {
         drop(handle);
     }
 
-    /// Runs a task without which the daemon is of no use: its failure, or its end before `may_end` fires, stops the
-    /// daemon with that reason.
+    /// Runs a task without which the daemon is of no use: its failure, or its end before `may_end` fires, gives the
+    /// alarm with that reason.
     pub fn spawn_vital<F, E>(&self, name: &'static str, may_end: CancellationToken, task: F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
     {
-        let (stop, failed) = (self.stop.clone(), Arc::clone(&self.failed));
+        let (alarm, failed) = (self.alarm.clone(), Arc::clone(&self.failed));
         self.spawn(name, async move {
             // Dropped when the task ends, however it ends: by panic too.
-            let ended = stop.drop_guard();
+            let ended = alarm.drop_guard();
             let reason = match task.await {
                 Ok(()) if may_end.is_cancelled() => return disarm(ended),
                 Ok(()) => format!("{name} ended by itself"),
@@ -65,6 +71,11 @@ impl Tasks {
     /// Fires once, when everything is to end.
     pub fn stop_token(&self) -> CancellationToken {
         self.stop.clone()
+    }
+
+    /// Fires once, when a vital task has failed: what still runs goes on until it is stopped in order.
+    pub fn alarm(&self) -> CancellationToken {
+        self.alarm.clone()
     }
 
     /// Why a vital task failed, if one did.
@@ -98,11 +109,12 @@ mod tests {
     use super::Tasks;
 
     #[tokio::test]
-    async fn a_vital_task_that_fails_stops_everything_with_its_reason() {
+    async fn a_vital_task_that_fails_gives_the_alarm_and_stops_nothing_by_itself() {
         let tasks = Tasks::new();
         let never = CancellationToken::new();
         tasks.spawn_vital("listener", never, async { Err::<(), _>("no more descriptors") });
-        tasks.stop_token().cancelled().await;
+        tasks.alarm().cancelled().await;
+        assert!(!tasks.stop_token().is_cancelled(), "the keeper has bastions to stop first");
         tasks.join(Duration::from_secs(5)).await;
         assert_eq!(tasks.failure().as_deref(), Some("listener: no more descriptors"));
     }

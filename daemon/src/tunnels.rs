@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bastion_api::EventKind;
 use bastion_cloud::{Bastion, Cloud, CloudError, Remote, SessionId, TaskId};
 use ssm_tunnel::{Closed, Grant, Keys, OpenError, Options, Stream, StreamError, Tunnel};
@@ -13,6 +14,16 @@ use tracing::{debug, warn};
 
 use crate::events::Events;
 use crate::tasks::Tasks;
+
+/// What the keeper asks of tunnels.
+#[async_trait]
+pub trait Ways: std::fmt::Debug + Send + Sync {
+    /// Opens the first tunnel of a bastion, which shows that visits will go through.
+    async fn prove(&self, route: &Route, patience: Duration) -> Result<(), TunnelFailure>;
+
+    /// Closes every tunnel of a bastion and ends their sessions.
+    async fn close(&self, task: &TaskId);
+}
 
 /// All tunnels of the daemon. Clones are the same set.
 #[derive(Clone, Debug)]
@@ -65,11 +76,6 @@ impl Tunnels {
         Self { tasks, events, doors: Arc::default() }
     }
 
-    /// Opens the first tunnel of a bastion, which shows that visits will go through.
-    pub async fn prove(&self, route: &Route, patience: Duration) -> Result<(), TunnelFailure> {
-        self.tunnel(route, patience).await.map(drop)
-    }
-
     /// A stream to the route's remote, through a tunnel that is there or a new one.
     pub async fn stream(&self, route: &Route) -> Result<Passage, TunnelFailure> {
         let tunnel = self.tunnel(route, REOPEN_PATIENCE).await?;
@@ -83,25 +89,6 @@ impl Tunnels {
                 Ok(Passage { tunnel, stream })
             }
             Err(err) => Err(TunnelFailure::Stream(Arc::new(err))),
-        }
-    }
-
-    /// Closes every tunnel of a bastion and ends their sessions.
-    pub async fn close(&self, task: &TaskId) {
-        let mut closing = Vec::new();
-        self.doors().retain(|(of, _), door| {
-            let keep = of != task;
-            if !keep {
-                closing.push(door.clone());
-            }
-            keep
-        });
-        for door in closing {
-            let opened = door.borrow().as_ref().and_then(|result| result.as_ref().ok().cloned());
-            // One that is still being opened finds its door gone, and closes itself.
-            if let Some(opened) = opened {
-                opened.close().await;
-            }
         }
     }
 
@@ -165,16 +152,52 @@ impl Tunnels {
             }
         };
         let (events, target) = (self.events.clone(), route.target.clone());
+        let (cloud_too, id) = (Arc::clone(cloud), session.session.clone());
         events.tell(Some(&target), EventKind::TunnelOpened, "tunnel opened");
         self.tasks.spawn(format!("tunnel to {target}"), async move {
             let why: Closed = driver.await;
-            events.tell(Some(&target), EventKind::TunnelClosed, format!("tunnel closed: {why}"));
+            // The service's last words may hold the database's name.
+            events.tell_why(Some(&target), EventKind::TunnelClosed, "tunnel closed", &why);
+            match why {
+                // Who closes it ends the session, too; and what the service has ended is over.
+                Closed::ByUs | Closed::ByService { .. } => {}
+                // A session that nobody returns to would hold its place until its idle limit.
+                Closed::Unsupported(_)
+                | Closed::Misbehaved(_)
+                | Closed::Lost(_)
+                | Closed::Undriven => end_session(cloud_too.as_ref(), &id).await,
+            }
         });
         Ok(Opened { tunnel, session: session.session, cloud: Arc::clone(cloud) })
     }
 
     fn doors(&self) -> MutexGuard<'_, HashMap<Key, Door>> {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Ways for Tunnels {
+    async fn prove(&self, route: &Route, patience: Duration) -> Result<(), TunnelFailure> {
+        self.tunnel(route, patience).await.map(drop)
+    }
+
+    async fn close(&self, task: &TaskId) {
+        let mut closing = Vec::new();
+        self.doors().retain(|(of, _), door| {
+            let keep = of != task;
+            if !keep {
+                closing.push(door.clone());
+            }
+            keep
+        });
+        for door in closing {
+            let opened = door.borrow().as_ref().and_then(|result| result.as_ref().ok().cloned());
+            // One that is still being opened finds its door gone, and closes itself.
+            if let Some(opened) = opened {
+                opened.close().await;
+            }
+        }
     }
 }
 
@@ -202,7 +225,10 @@ impl Opened {
 async fn end_session(cloud: &dyn Cloud, session: &SessionId) {
     match timeout(CLOSE_PATIENCE, cloud.end_session(session)).await {
         Ok(Ok(())) => debug!(%session, "session ended"),
-        Ok(Err(err)) => warn!(%session, %err, "ending the session"),
+        Ok(Err(err)) => {
+            warn!(%session, call = err.call, "ending the session");
+            debug!(%session, %err, "the session was not ended");
+        }
         Err(_) => warn!(%session, "ending the session took too long"),
     }
 }

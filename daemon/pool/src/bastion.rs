@@ -6,11 +6,14 @@
 //!   │ Cold │               │ Starting │           │ Ready │
 //!   └──────┘ ◀──────────── └──────────┘           └───────┘
 //!       ▲     start failed,     │ start failed with a   │ idle too long,
-//!       │     no task yet       │ task, took too long,  │ closed
-//!       │                       ▼ closed                ▼
+//!       │     no task yet       │ task or uncertainly,  │ closed
+//!       │                       │ took too long, closed │
+//!       │                       ▼                       ▼
 //!       │                      ┌───────────────────────────┐
 //!       └───────────────────── │         Draining          │
 //!             task is gone     └───────────────────────────┘
+//!
+//! From any state with a task, that task's end leads to Cold.
 //! ```
 //!
 //! A bastion reads no clock and calls nobody: it is told what happened and when
@@ -44,8 +47,10 @@ pub enum Input {
     TaskReady(TaskId),
     /// The start is over without a usable task; what was started of it is to be stopped.
     StartFailed,
-    /// The task is gone, whoever ended it.
-    TaskGone,
+    /// The start is over, and nobody can say yet whether it has started a task; a name or a failure follows.
+    StartUncertain,
+    /// This task is gone, whoever ended it.
+    TaskGone(TaskId),
     /// A person, or the daemon's own end, wants it stopped whoever uses it.
     CloseWanted,
     /// Time has passed.
@@ -59,6 +64,8 @@ pub enum Output {
     StartTask,
     /// Ask the cloud to end the task; `None` where it has no name yet: the start is given up.
     StopTask(Option<TaskId>),
+    /// Note that the start took longer than it may, whether anybody waits for it or not.
+    Overdue,
     /// Let this lease through.
     Grant(LeaseId, TaskId),
     /// Tell this lease that its bastion is no more, or never came.
@@ -76,6 +83,8 @@ pub enum Why {
     TaskGone,
     /// Somebody asked for the bastion to be closed.
     Closed,
+    /// The task before does not end, so that no other is started.
+    NotStopped,
 }
 
 /// What [`Bastion::timeout`] is for.
@@ -137,7 +146,10 @@ impl Bastion {
             // Nothing runs, nobody waits.
             (Cold, LeaseWanted(lease)) => self.start([lease].into(), now),
             (Cold, TaskNamed(stray) | TaskReady(stray)) => self.stop(Some(stray), now),
-            (Cold, LeaseEnded(_) | StartFailed | TaskGone | CloseWanted | Tick) => Cold,
+            (
+                Cold,
+                LeaseEnded(_) | StartFailed | StartUncertain | TaskGone(_) | CloseWanted | Tick,
+            ) => Cold,
 
             // A task is on its way.
             (Starting { waiting, task, due }, LeaseWanted(lease)) => {
@@ -153,20 +165,24 @@ impl Bastion {
             (Starting { waiting, task: None, .. }, StartFailed) => {
                 self.revoke(waiting, Why::StartFailed, Cold)
             }
-            (Starting { waiting, task, .. }, StartFailed) => {
+            (Starting { waiting, task, .. }, StartFailed | StartUncertain) => {
                 let draining = self.stop(task, now);
                 self.revoke(waiting, Why::StartFailed, draining)
             }
-            (Starting { waiting, .. }, TaskGone) => self.revoke(waiting, Why::TaskGone, Cold),
+            (Starting { waiting, task: Some(task), .. }, TaskGone(gone)) if gone == task => {
+                self.revoke(waiting, Why::TaskGone, Cold)
+            }
             (Starting { waiting, task, .. }, CloseWanted) => {
                 let draining = self.stop(task, now);
                 self.revoke(waiting, Why::Closed, draining)
             }
             (Starting { waiting, task, due }, Tick) if due <= now => {
+                self.outputs.push_back(Output::Overdue);
                 let draining = self.stop(task, now);
                 self.revoke(waiting, Why::TookTooLong, draining)
             }
-            (starting @ Starting { .. }, Tick) => starting,
+            // Another task's end says nothing about this one.
+            (starting @ Starting { .. }, TaskGone(_) | Tick) => starting,
 
             // The task serves.
             (Ready { task, leases, .. }, LeaseWanted(lease)) => {
@@ -178,7 +194,9 @@ impl Bastion {
                 let idle_due = idle_due.or(leases.is_empty().then_some(now + self.limits.idle));
                 Ready { task, leases, idle_due }
             }
-            (Ready { leases, .. }, TaskGone) => self.revoke(leases, Why::TaskGone, Cold),
+            (Ready { task, leases, .. }, TaskGone(gone)) if gone == task => {
+                self.revoke(leases, Why::TaskGone, Cold)
+            }
             (Ready { task, leases, .. }, CloseWanted) => {
                 // They learn of it before their task goes.
                 self.outputs.extend(leases.into_iter().map(|l| Output::Revoke(l, Why::Closed)));
@@ -193,7 +211,10 @@ impl Bastion {
                 self.outputs.push_back(Output::StopTask(Some(stray)));
                 Ready { task, leases, idle_due }
             }
-            (ready @ Ready { .. }, TaskNamed(_) | TaskReady(_) | StartFailed | Tick) => ready,
+            (
+                ready @ Ready { .. },
+                TaskNamed(_) | TaskReady(_) | StartFailed | StartUncertain | TaskGone(_) | Tick,
+            ) => ready,
 
             // The task is on its way out; whoever comes now waits for the next one.
             (Draining { waiting, task, due }, LeaseWanted(lease)) => {
@@ -207,14 +228,19 @@ impl Bastion {
             }
             // The start that was given up had started nothing.
             (Draining { waiting, task: None, .. }, StartFailed) => self.after(waiting, now),
-            (Draining { waiting, .. }, TaskGone) => self.after(waiting, now),
+            (Draining { waiting, task: Some(task), .. }, TaskGone(gone)) if gone == task => {
+                self.after(waiting, now)
+            }
             (Draining { waiting, task, due }, CloseWanted) => {
                 self.revoke(waiting, Why::Closed, Draining { waiting: BTreeSet::new(), task, due })
             }
             (Draining { waiting, task, due }, Tick) if due <= now => {
-                self.stop_for(waiting, task, now)
+                let draining = self.stop(task, now);
+                self.revoke(waiting, Why::NotStopped, draining)
             }
-            (draining @ Draining { .. }, StartFailed | Tick) => draining,
+            (draining @ Draining { .. }, StartFailed | StartUncertain | TaskGone(_) | Tick) => {
+                draining
+            }
         };
     }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bastion_cloud::TaskId;
 use bastion_pool::Input::{
-    CloseWanted, LeaseEnded, LeaseWanted, StartFailed, TaskGone, TaskNamed, TaskReady, Tick,
+    CloseWanted, LeaseEnded, LeaseWanted, StartFailed, StartUncertain, TaskGone, TaskNamed,
+    TaskReady, Tick,
 };
 use bastion_pool::{Bastion, Input, LeaseId, Limits, Output, Phase, Timer, Why};
 
@@ -32,7 +33,7 @@ fn a_lease_that_comes_while_draining_waits_for_the_next_task() {
     it.then(LeaseEnded(LeaseId(1)));
     it.after(300);
     assert_eq!(it.then(LeaseWanted(LeaseId(2))), []);
-    assert_eq!(it.then(TaskGone), [Output::StartTask]);
+    assert_eq!(it.then(TaskGone(task("a"))), [Output::StartTask]);
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn a_start_that_takes_too_long_refuses_those_who_wait() {
     it.then(LeaseWanted(LeaseId(1)));
     assert_eq!(
         it.after(120),
-        [Output::StopTask(None), Output::Revoke(LeaseId(1), Why::TookTooLong)]
+        [Output::Overdue, Output::StopTask(None), Output::Revoke(LeaseId(1), Why::TookTooLong)]
     );
 }
 
@@ -54,7 +55,7 @@ fn a_task_that_nobody_asked_for_is_stopped() {
 #[test]
 fn a_task_that_dies_revokes_its_leases() {
     let mut it = Story::ready();
-    assert_eq!(it.then(TaskGone), [Output::Revoke(LeaseId(1), Why::TaskGone)]);
+    assert_eq!(it.then(TaskGone(task("a"))), [Output::Revoke(LeaseId(1), Why::TaskGone)]);
 }
 
 #[test]
@@ -116,6 +117,48 @@ fn a_start_that_nobody_waits_for_any_more_still_ends_in_idleness() {
     assert_eq!(it.after(300), [Output::StopTask(Some(task("a")))]);
 }
 
+#[test]
+fn another_tasks_end_ends_neither_a_start_nor_a_bastion_nor_a_stop() {
+    let mut it = Story::begin();
+    it.then(LeaseWanted(LeaseId(1)));
+    assert_eq!(it.then(TaskGone(task("before"))), []);
+    it.then(TaskNamed(task("a")));
+    assert_eq!(it.then(TaskGone(task("before"))), []);
+    assert_eq!(it.bastion.phase(), Phase::Starting);
+    it.then(TaskReady(task("a")));
+    assert_eq!(it.then(TaskGone(task("before"))), []);
+    it.then(CloseWanted);
+    assert_eq!(it.then(TaskGone(task("before"))), []);
+    assert_eq!(it.bastion.phase(), Phase::Draining);
+}
+
+#[test]
+fn a_start_that_takes_too_long_is_told_though_nobody_waits() {
+    let mut it = Story::begin();
+    it.then(LeaseWanted(LeaseId(1)));
+    it.then(LeaseEnded(LeaseId(1)));
+    assert_eq!(it.after(120), [Output::Overdue, Output::StopTask(None)]);
+}
+
+#[test]
+fn a_start_that_may_have_started_a_task_refuses_at_once_and_stops_it_when_it_is_named() {
+    let mut it = Story::begin();
+    it.then(LeaseWanted(LeaseId(1)));
+    let refused = Output::Revoke(LeaseId(1), Why::StartFailed);
+    assert_eq!(it.then(StartUncertain), [Output::StopTask(None), refused]);
+    assert_eq!(it.bastion.phase(), Phase::Draining);
+    assert_eq!(it.then(TaskNamed(task("late"))), [Output::StopTask(Some(task("late")))]);
+}
+
+#[test]
+fn who_waits_behind_a_task_that_does_not_stop_is_refused_when_its_time_is_up() {
+    let mut it = Story::ready();
+    it.then(CloseWanted);
+    it.then(LeaseWanted(LeaseId(2)));
+    let again = Output::StopTask(Some(task("a")));
+    assert_eq!(it.after(60), [again, Output::Revoke(LeaseId(2), Why::NotStopped)]);
+}
+
 /// Whatever happens in whatever order: nobody waits for ever, nobody is cut off.
 #[test]
 fn every_lease_is_granted_revoked_or_ended() {
@@ -133,8 +176,9 @@ fn every_lease_is_granted_revoked_or_ended() {
                     LeaseEnded(lease)
                 }
                 2 => TaskReady(task(["a", "b"][dice.roll(2) as usize])),
-                3 => TaskGone,
+                3 => TaskGone(task(["a", "b"][dice.roll(2) as usize])),
                 4 => TaskNamed(task(["a", "b"][dice.roll(2) as usize])),
+                5 if dice.roll(2) == 0 => StartUncertain,
                 5 => StartFailed,
                 6 if dice.roll(3) == 0 => CloseWanted,
                 _ => Tick,
@@ -150,7 +194,7 @@ fn every_lease_is_granted_revoked_or_ended() {
                         assert!(open.remove(&lease), "{seed}/{step}");
                         granted.remove(&lease);
                     }
-                    Output::StartTask => {}
+                    Output::StartTask | Output::Overdue => {}
                     Output::StopTask(None) => {}
                     Output::StopTask(Some(task)) => {
                         assert!(!granted.values().any(|by| *by == task), "{seed}/{step}: in use");

@@ -25,7 +25,10 @@ fn fifty_leases_start_one_task_and_all_get_it() {
         .into_iter()
         .map(|(_, output)| match output {
             Output::Grant(lease, _) => lease,
-            other @ (Output::StartTask | Output::StopTask(_) | Output::Revoke(..)) => {
+            other @ (Output::StartTask
+            | Output::StopTask(_)
+            | Output::Overdue
+            | Output::Revoke(..)) => {
                 panic!("not a grant: {other:?}")
             }
         })

@@ -21,6 +21,10 @@ pub(super) async fn open(
 ) -> Result<Response, Failed> {
     let target = desk.target(&name)?.clone();
     let hold = request.hold_seconds.map(Duration::from_secs).filter(|hold| !hold.is_zero());
+    if hold.is_some_and(|hold| hold > LONGEST_HOLD) {
+        let why = format!("hold_seconds is more than {}", LONGEST_HOLD.as_secs());
+        return Err(explain::bad_request(&why).into());
+    }
     desk.house.events.tell(Some(&name), EventKind::Asked, "asked to open");
     let (tell, told) = mpsc::channel(LINES_AHEAD);
     let desk_too = desk.clone();
@@ -108,7 +112,8 @@ fn keep(desk: &Desk, target: &Target, lease: Lease, hold: Duration) -> Timestamp
             refusal = lease.revoked() => match refusal {
                 Refusal::Closed => "the hold ended: the bastion was closed",
                 Refusal::UnknownTarget | Refusal::Cloud(_) | Refusal::Tunnel(_)
-                | Refusal::TookTooLong(_) | Refusal::TaskGone(_) | Refusal::Stopping => {
+                | Refusal::TookTooLong(_) | Refusal::TaskGone(_) | Refusal::NotStopped
+                | Refusal::Stopping => {
                     "the hold ended: the bastion is gone"
                 }
             },
@@ -128,6 +133,9 @@ type Tell = mpsc::Sender<OpenEvent>;
 
 /// How many lines may wait for a slow reader; a start has six stages.
 const LINES_AHEAD: usize = 16;
+
+/// How long a bastion may be held: beyond any piece of work, and what forgets to end it costs money.
+const LONGEST_HOLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How often a hold looks at the clock.
 const TICK: Duration = Duration::from_secs(1);

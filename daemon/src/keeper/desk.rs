@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bastion_api::{EventKind, Stage, State, Timestamp};
-use bastion_cloud::{Cloud, TaskId};
+use bastion_api::{EventKind, Stage};
+use bastion_cloud::TaskId;
 use bastion_pool::{Input, LeaseId, Limits, Output, Phase, Pool, Why};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::lease::{Granted, Revoked};
-use super::{Answer, Ask, Holder, News, Parts, Refusal, Standing, Start, errands, view};
-use crate::config::Target;
-use crate::tunnels::Route;
+use super::ward::Ward;
+use super::{Answer, Ask, Holder, News, Parts, Refusal, Standing, Start, errands};
 
 /// The keeper before and while it runs.
 #[derive(Debug)]
@@ -29,25 +27,6 @@ pub struct Running {
     next_look: Option<Instant>,
     /// Set once the daemon is stopping: who waits for every order to be taken.
     stopping: Option<Vec<Answer<()>>>,
-}
-
-/// One target in the keeper's care.
-#[derive(Debug)]
-pub(super) struct Ward {
-    pub(super) target: Arc<Target>,
-    pub(super) cloud: Arc<dyn Cloud>,
-    /// Ends the start that is under way, where it may be ended.
-    give_up: CancellationToken,
-    start: watch::Sender<Start>,
-    started_at: Option<Timestamp>,
-    /// The way to the database, while the bastion is ready.
-    route: Option<Arc<Route>>,
-    failure: Option<Refusal>,
-    /// What was last told of it, and since when.
-    state: (State, Instant),
-    idle: bool,
-    /// Whether the cloud has taken the order to stop the task that is on its way out.
-    stop_taken: bool,
 }
 
 /// A lease that was asked for and has not ended.
@@ -80,18 +59,7 @@ impl Running {
                 stop: errands::STOP_PATIENCE,
             };
             pool.add(&target.name, limits);
-            let ward = Ward {
-                target: Arc::clone(target),
-                cloud: Arc::clone(cloud),
-                give_up: CancellationToken::new(),
-                start: watch::Sender::new(Start::default()),
-                started_at: None,
-                route: None,
-                failure: None,
-                state: (State::Cold, now),
-                idle: false,
-                stop_taken: false,
-            };
+            let ward = Ward::new(Arc::clone(target), Arc::clone(cloud), now);
             wards.insert(target.name.clone(), ward);
         }
         let leases = BTreeMap::new();
@@ -126,7 +94,7 @@ impl Running {
     }
 
     /// Until something is due; a second at most while anything runs, because a long sleep ignores the laptop's own.
-    fn next_tick(&self) -> impl Future<Output = ()> + use<> {
+    pub(super) fn next_tick(&self) -> impl Future<Output = ()> + use<> {
         let now = self.parts.clock.now();
         let due = [self.pool.timeout().map(|(due, _)| due), self.next_look];
         let pause = due.into_iter().flatten().min();
@@ -164,6 +132,7 @@ impl Running {
                 let known = self.wards.contains_key(&target);
                 if known {
                     self.parts.events.tell(Some(&target), EventKind::Asked, "asked to close");
+                    self.put_aside(&target);
                     self.pool.handle(&target, Input::CloseWanted, now);
                 }
                 drop(answer.send(if known { Ok(()) } else { Err(Refusal::UnknownTarget) }));
@@ -182,67 +151,103 @@ impl Running {
     }
 
     fn hear(&mut self, target: &str, news: News, now: Instant) {
+        let phase = self.pool.phase(target);
         let Some(ward) = self.wards.get_mut(target) else { return };
+        // What comes of a start that was given up is of no use, and its failure no news.
+        let starting = phase == Some(Phase::Starting);
         match news {
-            News::Stage(stage) if ward.start.borrow().stage == Some(stage) => {}
+            News::Stage(stage) if !starting || ward.start.borrow().stage == Some(stage) => {}
             News::Stage(stage) => {
                 ward.start.send_modify(|start| start.stage = Some(stage));
                 let words = stage.words();
                 self.parts.events.tell(Some(target), EventKind::BastionStage, words);
             }
-            News::Named(task) => self.pool.handle(target, Input::TaskNamed(task), now),
+            News::Named(task) => {
+                ward.task = Some(task.clone());
+                self.pool.handle(target, Input::TaskNamed(task), now);
+            }
             News::Ready(route) => {
                 let task = route.bastion.task.clone();
-                ward.route = Some(route);
-                ward.failure = None;
+                ward.task = Some(task.clone());
+                if starting {
+                    ward.route = Some(route);
+                    ward.failure = None;
+                }
                 self.pool.handle(target, Input::TaskReady(task), now);
             }
             News::Failed(why) => {
-                ward.failure = Some(why);
+                if starting {
+                    self.fail(target, why);
+                }
                 self.pool.handle(target, Input::StartFailed, now);
             }
-            News::StopTaken => ward.stop_taken = true,
-            News::Gone(words) => {
-                if matches!(self.pool.phase(target), Some(Phase::Ready { .. })) {
-                    ward.failure = Some(Refusal::TaskGone(words));
+            News::Uncertain(why) => {
+                if starting {
+                    self.fail(target, why);
                 }
-                self.pool.handle(target, Input::TaskGone, now);
+                self.pool.handle(target, Input::StartUncertain, now);
             }
+            News::GivenUp => self.pool.handle(target, Input::StartFailed, now),
+            News::StopRefused(why) => {
+                if ward.stuck.replace(why.clone()).is_none() {
+                    self.explain(target, why);
+                }
+            }
+            News::StopTaken => {
+                ward.stop_taken = true;
+                ward.stuck = None;
+            }
+            News::Gone(task, words) => {
+                if matches!(phase, Some(Phase::Ready { task: served, .. }) if served == task) {
+                    self.fail(target, Refusal::TaskGone(words));
+                }
+                self.pool.handle(target, Input::TaskGone(task), now);
+            }
+            News::Looked => ward.looked_at = false,
+        }
+    }
+
+    /// Notes and tells why there is no bastion.
+    fn fail(&mut self, target: &str, why: Refusal) {
+        if let Some(ward) = self.wards.get_mut(target) {
+            ward.failure = Some(why.clone());
+        }
+        self.explain(target, why);
+    }
+
+    fn explain(&self, target: &str, why: Refusal) {
+        if let Some(ward) = self.wards.get(target) {
+            // Nobody there to explain it is no fault.
+            drop(self.parts.failures.send((Arc::clone(&ward.target), why)));
+        }
+    }
+
+    /// Whoever closes what has failed has read why.
+    fn put_aside(&mut self, target: &str) {
+        if self.pool.phase(target) == Some(Phase::Cold)
+            && let Some(ward) = self.wards.get_mut(target)
+        {
+            ward.failure = None;
         }
     }
 
     fn run_errands(&mut self) {
         let now = self.parts.clock.now();
         while let Some((target, output)) = self.pool.poll() {
-            let Some(ward) = self.wards.get_mut(&target) else { continue };
-            let desk = errands::Desk {
-                target: Arc::clone(&ward.target),
-                cloud: Arc::clone(&ward.cloud),
-                tunnels: self.parts.tunnels.clone(),
-                started_by: self.parts.started_by.clone(),
-                asks: self.asks.clone(),
-            };
             match output {
                 Output::StartTask => {
-                    ward.give_up = CancellationToken::new();
-                    ward.started_at = Some(self.parts.clock.calendar());
-                    ward.start.send_modify(|start| {
-                        start.stage = Some(Stage::Discovering);
-                        start.since = Some(now);
-                    });
+                    let Some(desk) = self.errand(&target) else { continue };
+                    let Some(ward) = self.wards.get_mut(&target) else { continue };
+                    ward.begin(now, self.parts.clock.calendar());
                     let events = &self.parts.events;
                     events.tell(Some(&target), EventKind::BastionStarting, "starting a bastion");
                     let start = errands::start(desk, ward.give_up.clone());
                     self.parts.tasks.spawn(format!("start {target}"), start);
                 }
-                Output::StopTask(task) => {
-                    ward.give_up.cancel();
-                    ward.route = None;
-                    ward.stop_taken = false;
-                    if let Some(task) = task {
-                        let stop = errands::stop(desk, task);
-                        self.parts.tasks.spawn(format!("stop {target}"), stop);
-                    }
+                Output::StopTask(task) => self.stop_task(&target, task),
+                Output::Overdue => {
+                    let stage = self.wards.get(&target).and_then(|ward| ward.start.borrow().stage);
+                    self.fail(&target, Refusal::TookTooLong(stage.unwrap_or(Stage::Requesting)));
                 }
                 Output::Grant(lease, task) => self.grant(lease, &target, &task, now),
                 Output::Revoke(lease, why) => self.revoke(lease, &target, why),
@@ -250,10 +255,41 @@ impl Running {
         }
     }
 
+    fn stop_task(&mut self, target: &str, task: Option<TaskId>) {
+        let desk = self.errand(target);
+        let Some(ward) = self.wards.get_mut(target) else { return };
+        // A stray task's end leaves the one that serves alone.
+        let serves = ward.route.as_ref().map(|route| &route.bastion.task);
+        if serves.is_none() || serves == task.as_ref() {
+            ward.give_up.cancel();
+            ward.route = None;
+            ward.stop_taken = false;
+        }
+        if let (Some(desk), Some(task)) = (desk, task) {
+            self.parts.tasks.spawn(format!("stop {target}"), errands::stop(desk, task));
+        }
+    }
+
+    fn errand(&self, target: &str) -> Option<errands::Desk> {
+        let ward = self.wards.get(target)?;
+        Some(errands::Desk {
+            target: Arc::clone(&ward.target),
+            cloud: Arc::clone(&ward.cloud),
+            tunnels: Arc::clone(&self.parts.tunnels),
+            started_by: self.parts.started_by.clone(),
+            asks: self.asks.clone(),
+        })
+    }
+
     fn grant(&mut self, lease: LeaseId, target: &str, task: &TaskId, now: Instant) {
         let route = self.wards.get(target).and_then(|ward| ward.route.clone());
         let route = route.filter(|route| route.bastion.task == *task);
-        let (Some(held), Some(route)) = (self.leases.get_mut(&lease), route) else {
+        let Some(route) = route else {
+            // Its task is on its way out already.
+            self.pool.end(lease, now);
+            return self.revoke(lease, target, Why::TaskGone);
+        };
+        let Some(held) = self.leases.get_mut(&lease) else {
             self.pool.end(lease, now);
             return;
         };
@@ -267,17 +303,12 @@ impl Running {
     }
 
     fn revoke(&mut self, lease: LeaseId, target: &str, why: Why) {
-        let Some(ward) = self.wards.get_mut(target) else { return };
+        let Some(ward) = self.wards.get(target) else { return };
         let refusal = match why {
-            Why::StartFailed | Why::TaskGone => {
+            Why::StartFailed | Why::TaskGone | Why::TookTooLong => {
                 ward.failure.clone().unwrap_or_else(|| Refusal::TaskGone(String::new()))
             }
-            Why::TookTooLong => {
-                let stage = ward.start.borrow().stage.unwrap_or(Stage::Requesting);
-                let refusal = Refusal::TookTooLong(stage);
-                ward.failure = Some(refusal.clone());
-                refusal
-            }
+            Why::NotStopped => ward.stuck.clone().unwrap_or(Refusal::NotStopped),
             Why::Closed if self.stopping.is_some() => Refusal::Stopping,
             Why::Closed => Refusal::Closed,
         };
@@ -306,77 +337,44 @@ impl Running {
         self.next_look = Some(now + errands::LOOK_EVERY);
     }
 
-    fn look_at(&self, target: &str) {
-        let Some(ward) = self.wards.get(target) else { return };
-        let Some(route) = ward.route.clone() else { return };
-        let look = errands::look(Arc::clone(&ward.cloud), route, self.asks.clone());
-        self.parts.tasks.spawn(format!("look at {target}"), look);
+    /// Sends somebody to look whether a task that serves still lives; many who doubt it need one look.
+    fn look_at(&mut self, target: &str) {
+        let desk = self.errand(target);
+        let Some(ward) = self.wards.get_mut(target) else { return };
+        if let (Some(desk), Some(route), false) = (desk, &ward.route, ward.looked_at) {
+            ward.looked_at = true;
+            let look = errands::look(desk, route.bastion.task.clone());
+            self.parts.tasks.spawn(format!("look at {target}"), look);
+        }
     }
 
     /// Notes and tells every change of state, whatever brought it about.
     fn note_states(&mut self, now: Instant) {
         for (name, ward) in &mut self.wards {
             let Some(phase) = self.pool.phase(name) else { continue };
-            let idle = matches!(&phase, Phase::Ready { idle_due: Some(_), .. });
-            let state = view::state(&phase, ward.failure.as_ref());
-            let fell_idle = idle && !std::mem::replace(&mut ward.idle, idle);
-            if ward.state.0 == state {
-                if fell_idle {
-                    let words = "nobody uses it any more";
-                    self.parts.events.tell(Some(name), EventKind::BastionIdle, words);
+            if phase == Phase::Cold {
+                ward.task = None;
+                ward.stuck = None;
+                if let Some(route) = ward.route.take() {
+                    // Its task is gone, and its tunnels are of no use to anybody.
+                    let tunnels = Arc::clone(&self.parts.tunnels);
+                    self.parts.tasks.spawn(format!("close tunnels to {name}"), async move {
+                        tunnels.close(&route.bastion.task).await;
+                    });
                 }
-                continue;
             }
-            let was = std::mem::replace(&mut ward.state, (state, now)).0;
-            if was == State::Starting {
-                ward.start.send_modify(|start| {
-                    if state == State::Ready {
-                        start.estimate = start.since.map(|since| now.duration_since(since));
-                    }
-                    start.stage = None;
-                    start.since = None;
-                });
+            if let Some((kind, words)) = ward.note(&phase, now) {
+                self.parts.events.tell(Some(name), kind, words);
             }
-            if matches!(phase, Phase::Cold) {
-                ward.route = None;
-            }
-            let (kind, words) = match state {
-                State::Ready if idle => (EventKind::BastionReady, "ready, nobody uses it yet"),
-                State::Ready => (EventKind::BastionReady, "ready"),
-                State::Stopping => (EventKind::BastionStopping, "stopping"),
-                State::Cold => (EventKind::BastionStopped, "stopped"),
-                State::Problem => {
-                    if let Some(why) = &ward.failure {
-                        let failure = (Arc::clone(&ward.target), why.clone());
-                        // Nobody there to explain it is no fault.
-                        drop(self.parts.failures.send(failure));
-                    }
-                    continue;
-                }
-                State::Starting | State::Unknown => continue,
-            };
-            self.parts.events.tell(Some(name), kind, words);
         }
     }
 
     fn standings(&self, now: Instant) -> Vec<Standing> {
         let standing = |(name, ward): (&String, &Ward)| {
             let phase = self.pool.phase(name)?;
-            let start = *ward.start.borrow();
             let held = |held: &&Held| held.target == *name && held.holder == Holder::Hold;
             let holds = self.leases.values().filter(held).count();
-            Some(Standing {
-                target: name.clone(),
-                state: view::state(&phase, ward.failure.as_ref()),
-                for_so_long: now.saturating_duration_since(ward.state.1),
-                elapsed: start.since.map(|since| now.saturating_duration_since(since)),
-                start,
-                task: ward.route.as_ref().map(|route| route.bastion.task.clone()),
-                started_at: ward.route.as_ref().and(ward.started_at),
-                holds: u32::try_from(holds).unwrap_or(u32::MAX),
-                idle_stop: view::idle_stop(&phase, now),
-                failure: ward.failure.clone(),
-            })
+            Some(ward.standing(&phase, holds, now))
         };
         self.wards.iter().filter_map(standing).collect()
     }

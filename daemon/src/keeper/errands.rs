@@ -8,19 +8,19 @@ use bastion_cloud::{Cloud, CloudError, Kind, Runs, Seen, TaskId, TaskSpec};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::{Ask, News, Refusal};
 use crate::config::Target;
-use crate::tunnels::{Route, Tunnels};
+use crate::tunnels::{Route, Ways};
 
 /// What an errand works with.
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) target: Arc<Target>,
     pub(super) cloud: Arc<dyn Cloud>,
-    pub(super) tunnels: Tunnels,
+    pub(super) tunnels: Arc<dyn Ways>,
     pub(super) started_by: String,
     pub(super) asks: mpsc::UnboundedSender<Ask>,
 }
@@ -54,23 +54,36 @@ pub(super) fn is_ours(target: &Target) -> bool {
 /// From nothing to a tunnel that stands. `give_up` ends it, but never between asking for a task and its name.
 pub(super) async fn start(desk: Desk, give_up: CancellationToken) {
     match try_start(&desk, &give_up).await {
-        Ok(Some(route)) => desk.tell(News::Ready(Arc::new(route))),
-        Ok(None) => info!(target = desk.target.name, "start given up"),
-        Err(why) => desk.tell(News::Failed(why)),
+        Ok(route) => desk.tell(News::Ready(Arc::new(route))),
+        Err(Unready::GivenUp) => {
+            info!(target = desk.target.name, "start given up");
+            desk.tell(News::GivenUp);
+        }
+        Err(Unready::Refused(why)) => desk.tell(News::Failed(why)),
+        Err(Unready::Unknown(spec, err)) => {
+            desk.tell(News::Uncertain(Refusal::Cloud(err)));
+            desk.tell(clear_up(&desk, &spec).await.map_or(News::GivenUp, News::Named));
+        }
     }
 }
 
-async fn try_start(desk: &Desk, give_up: &CancellationToken) -> Result<Option<Route>, Refusal> {
+/// Why a start has come to no route.
+enum Unready {
+    GivenUp,
+    Refused(Refusal),
+    /// A task was asked for, and no answer said whether there is one.
+    Unknown(Box<TaskSpec>, CloudError),
+}
+
+async fn try_start(desk: &Desk, give_up: &CancellationToken) -> Result<Route, Unready> {
     let target = &desk.target;
     let cloud = &desk.cloud;
 
     let (database, task) = if is_ours(target) {
-        let (database, place) =
-            tokio::try_join!(cloud.find_database(&target.database), cloud.find_place())?;
-        if give_up.is_cancelled() {
-            // Nothing was asked for, so there is nothing to stop.
-            return Err(Refusal::Closed);
-        }
+        let found =
+            async { tokio::try_join!(cloud.find_database(&target.database), cloud.find_place()) };
+        // Until here nothing was asked for, so there is nothing to stop.
+        let (database, place) = unless(give_up, found).await?;
         desk.stage(bastion_cloud::Stage::Requesting);
         let spec = TaskSpec {
             token: Uuid::new_v4().to_string(),
@@ -84,9 +97,15 @@ async fn try_start(desk: &Desk, give_up: &CancellationToken) -> Result<Option<Ro
             subnets: place.subnets,
             security_groups: place.security_groups,
         };
-        (database, run_task(cloud.as_ref(), &spec).await?)
+        match run_task(cloud.as_ref(), &spec).await {
+            Ok(task) => (database, task),
+            Err(err) if says_nothing(&err) => return Err(Unready::Unknown(Box::new(spec), err)),
+            Err(err) => return Err(err.into()),
+        }
     } else {
-        tokio::try_join!(cloud.find_database(&target.database), cloud.service_task())?
+        let found =
+            async { tokio::try_join!(cloud.find_database(&target.database), cloud.service_task()) };
+        unless(give_up, found).await?
     };
     desk.tell(News::Named(task.clone()));
 
@@ -105,9 +124,18 @@ async fn try_start(desk: &Desk, give_up: &CancellationToken) -> Result<Option<Ro
         desk.tunnels.prove(&route, CONNECT_PATIENCE).await.map_err(Refusal::Tunnel)?;
         Ok::<_, Refusal>(route)
     };
+    unless(give_up, ready).await
+}
+
+/// What comes of it, unless the start is given up first.
+async fn unless<T, E: Into<Refusal>>(
+    give_up: &CancellationToken,
+    it: impl Future<Output = Result<T, E>>,
+) -> Result<T, Unready> {
     tokio::select! {
-        route = ready => route.map(Some),
-        () = give_up.cancelled() => Ok(None),
+        biased;
+        () = give_up.cancelled() => Err(Unready::GivenUp),
+        came = it => came.map_err(|why| Unready::Refused(why.into())),
     }
 }
 
@@ -115,19 +143,56 @@ async fn try_start(desk: &Desk, give_up: &CancellationToken) -> Result<Option<Ro
 async fn run_task(cloud: &dyn Cloud, spec: &TaskSpec) -> Result<TaskId, CloudError> {
     let mut pause = FIRST_PAUSE;
     for _ in 1..RUN_TASK_TRIES {
-        match cloud.run_task(spec).await {
-            Err(err) if matches!(err.kind, Kind::Unreachable | Kind::TimedOut | Kind::Service) => {
-                warn!(%err, "asking for the task again");
+        match run_task_once(cloud, spec).await {
+            Err(err) if says_nothing(&err) => {
+                warn!(call = err.call, request = err.request_id, "asking for the task again");
+                debug!(%err, "no answer to the wish for a task");
                 sleep(pause).await;
                 pause *= 2;
-            }
-            Err(CloudError { kind: Kind::Conflict { mut tasks }, .. }) if tasks.len() == 1 => {
-                return Ok(tasks.remove(0));
             }
             answer => return answer,
         }
     }
-    cloud.run_task(spec).await
+    run_task_once(cloud, spec).await
+}
+
+async fn run_task_once(cloud: &dyn Cloud, spec: &TaskSpec) -> Result<TaskId, CloudError> {
+    match cloud.run_task(spec).await {
+        // The request was altered on its way, and the task is there.
+        Err(CloudError { kind: Kind::Conflict { mut tasks }, .. }) if tasks.len() == 1 => {
+            Ok(tasks.remove(0))
+        }
+        answer => answer,
+    }
+}
+
+/// Whether a failure leaves open what the cloud has done.
+fn says_nothing(err: &CloudError) -> bool {
+    matches!(err.kind, Kind::Unreachable | Kind::TimedOut | Kind::Service)
+}
+
+/// Finds out what became of a wish for a task that nobody answered: the same token names the task that it made, and
+/// where it made none, one that is stopped at once. None where the cloud refuses by now, or the keeper has ended.
+async fn clear_up(desk: &Desk, spec: &TaskSpec) -> Option<TaskId> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = desk.asks.closed() => return None,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        match run_task_once(desk.cloud.as_ref(), spec).await {
+            Ok(task) => return Some(task),
+            Err(err) if says_nothing(&err) || matches!(err.kind, Kind::Throttled) => {
+                debug!(%err, "still no answer to the wish for a task");
+            }
+            Err(err) => {
+                warn!(target = desk.target.name, call = err.call, "a task may have been started");
+                debug!(%err, "no way to find out what became of the wish for a task");
+                return None;
+            }
+        }
+    }
 }
 
 /// From the wish to stop to the task's end, or until its time is up; then the pool asks again.
@@ -135,24 +200,30 @@ pub(super) async fn stop(desk: Desk, task: TaskId) {
     desk.tunnels.close(&task).await;
     if !is_ours(&desk.target) {
         desk.tell(News::StopTaken);
-        desk.tell(News::Gone("left to its service".to_owned()));
+        desk.tell(News::Gone(task, "left to its service".to_owned()));
         return;
     }
     let done = timeout(STOP_PATIENCE, async {
-        let mut pause = FIRST_PAUSE;
-        while let Err(err) = desk.cloud.stop_task(&task, STOP_REASON).await {
-            warn!(%task, %err, "stopping the task again");
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
-        desk.tell(News::StopTaken);
-        let mut pause = FIRST_PAUSE;
+        order_stop(&desk, &task).await;
+        let (mut pause, mut missing) = (FIRST_PAUSE, 0);
         loop {
             match desk.cloud.see_tasks(std::slice::from_ref(&task)).await.as_deref() {
-                Ok([Seen::Stopped(words)]) => return desk.tell(News::Gone(words.clone())),
-                Ok([Seen::Missing]) => return desk.tell(News::Gone("no longer known".to_owned())),
-                Ok(_) => {}
-                Err(err) => warn!(%task, %err, "looking whether the task has stopped"),
+                Ok([Seen::Stopped(words)]) => {
+                    return desk.tell(News::Gone(task.clone(), words.clone()));
+                }
+                // ECS may not know yet what it has just started: neither for this question nor for the order.
+                Ok([Seen::Missing]) if missing + 1 < MISSING_PROVES => {
+                    missing += 1;
+                    order_stop(&desk, &task).await;
+                }
+                Ok([Seen::Missing]) => {
+                    return desk.tell(News::Gone(task.clone(), "no longer known".to_owned()));
+                }
+                Ok(_) => missing = 0,
+                Err(err) => {
+                    warn!(%task, call = err.call, "looking whether the task has stopped");
+                    debug!(%task, %err, "the look failed");
+                }
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -163,26 +234,65 @@ pub(super) async fn stop(desk: Desk, task: TaskId) {
     }
 }
 
+/// Gives the order to stop until the cloud takes it.
+async fn order_stop(desk: &Desk, task: &TaskId) {
+    let mut pause = FIRST_PAUSE;
+    let mut tries = 0;
+    while let Err(err) = desk.cloud.stop_task(task, STOP_REASON).await {
+        warn!(%task, call = err.call, request = err.request_id, "stopping the task again");
+        debug!(%task, %err, "the order to stop failed");
+        tries += 1;
+        // One that may pass is told when it does not.
+        if tries >= STOP_TRIES || !err.is_transient() {
+            desk.tell(News::StopRefused(Refusal::Cloud(err)));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    desk.tell(News::StopTaken);
+}
+
 /// Looks whether a task that served still lives.
-pub(super) async fn look(
-    cloud: Arc<dyn Cloud>,
-    route: Arc<Route>,
-    asks: mpsc::UnboundedSender<Ask>,
-) {
-    let task = &route.bastion.task;
-    let words = match cloud.see_tasks(std::slice::from_ref(task)).await.as_deref() {
-        Ok([Seen::Stopped(words)]) => words.clone(),
-        Ok([Seen::Missing]) => "the task is no longer known".to_owned(),
-        Ok(_) => return,
-        Err(err) => return warn!(%task, %err, "looking whether the task lives"),
-    };
-    let news = News::Gone(words);
-    drop(asks.send(Ask::Told { target: route.target.clone(), news }));
+pub(super) async fn look(desk: Desk, task: TaskId) {
+    let seen = timeout(STOP_PATIENCE, see_end(&desk, &task));
+    if let Ok(Some(words)) = seen.await {
+        desk.tell(News::Gone(task, words));
+    }
+    desk.tell(News::Looked);
+}
+
+/// The cloud's words why a task has ended; none where it lives, or where nobody can say.
+async fn see_end(desk: &Desk, task: &TaskId) -> Option<String> {
+    for _ in 0..MISSING_PROVES {
+        match desk.cloud.see_tasks(std::slice::from_ref(task)).await.as_deref() {
+            Ok([Seen::Stopped(words)]) => return Some(words.clone()),
+            Ok([Seen::Missing]) => sleep(LONGEST_PAUSE).await,
+            Ok(_) => return None,
+            Err(err) => {
+                warn!(%task, call = err.call, "looking whether the task lives");
+                debug!(%task, %err, "the look failed");
+                return None;
+            }
+        }
+    }
+    // Nobody will follow it up from here on, and an order to stop what is gone does no harm.
+    if is_ours(&desk.target)
+        && let Err(err) = desk.cloud.stop_task(task, STOP_REASON).await
+    {
+        debug!(%task, %err, "stopping a task that is no longer known");
+    }
+    Some("the task is no longer known".to_owned())
 }
 
 impl From<CloudError> for Refusal {
     fn from(err: CloudError) -> Self {
         Self::Cloud(err)
+    }
+}
+
+impl From<CloudError> for Unready {
+    fn from(err: CloudError) -> Self {
+        Self::Refused(Refusal::Cloud(err))
     }
 }
 
@@ -197,6 +307,12 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(90);
 
 /// How often the same RunTask is asked for where nobody answers.
 const RUN_TASK_TRIES: u32 = 3;
+
+/// How often in a row the cloud must not know a task for it to be gone: ECS's answers lag behind (aws.md 3.4).
+const MISSING_PROVES: u32 = 3;
+
+/// How often an order to stop may fail before people hear of it.
+const STOP_TRIES: u32 = 4;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

@@ -11,7 +11,10 @@
 mod desk;
 mod errands;
 mod lease;
+#[cfg(test)]
+mod tests;
 mod view;
+mod ward;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +30,7 @@ use crate::clock::Clock;
 use crate::config::Target;
 use crate::events::Events;
 use crate::tasks::Tasks;
-use crate::tunnels::{Route, TunnelFailure, Tunnels};
+use crate::tunnels::{Route, TunnelFailure, Ways};
 
 pub use lease::{Lease, Revoked};
 pub use view::Standing;
@@ -44,7 +47,7 @@ pub struct Parts {
     /// Where what happens is told.
     pub events: Events,
     /// Who opens and closes tunnels.
-    pub tunnels: Tunnels,
+    pub tunnels: Arc<dyn Ways>,
     /// Where errands run.
     pub tasks: Tasks,
     /// Where failures go, to be explained.
@@ -85,6 +88,8 @@ pub enum Refusal {
     TookTooLong(Stage),
     /// The task ended; the cloud's words why.
     TaskGone(String),
+    /// The task before does not end, so that no other is started.
+    NotStopped,
     /// Somebody asked for the bastion to be closed.
     Closed,
     /// The daemon is stopping.
@@ -216,10 +221,18 @@ enum News {
     Named(TaskId),
     /// The task serves, and a tunnel through it stands.
     Ready(Arc<Route>),
-    /// There will be no task of use.
+    /// There will be no task of use, and what was started of it has a name.
     Failed(Refusal),
+    /// There will be no task of use, and nobody knows yet whether one was started; a name or the giving up follows.
+    Uncertain(Refusal),
+    /// The start has ended because it was told to, or because it was never cleared up.
+    GivenUp,
+    /// The cloud does not take the order to stop the task; it is given again.
+    StopRefused(Refusal),
     /// The cloud took the order to stop the task.
     StopTaken,
-    /// The task is gone, in the cloud's words.
-    Gone(String),
+    /// This task is gone, in the cloud's words.
+    Gone(TaskId, String),
+    /// Somebody has looked whether the task lives.
+    Looked,
 }

@@ -21,7 +21,7 @@ pub struct Standing {
     pub start: Start,
     /// How long the start has taken so far, while there is one.
     pub elapsed: Option<Duration>,
-    /// The task.
+    /// The task, from its name to its end.
     pub task: Option<TaskId>,
     /// When the task was asked for.
     pub started_at: Option<Timestamp>,
@@ -31,6 +31,8 @@ pub struct Standing {
     pub idle_stop: Option<Duration>,
     /// Why the last start failed, or why the bastion was lost; none once a start succeeded.
     pub failure: Option<Refusal>,
+    /// Why its task cannot be stopped, while it cannot.
+    pub stuck: Option<Refusal>,
 }
 
 /// The pool's phase in bastion-api's word.
