@@ -79,9 +79,13 @@ async fn all(desk: &Desk) -> Vec<TargetStatus> {
 fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatus {
     let TargetInfo { name, site, engine, addresses, port, database, user } = info(desk, target);
     let mut problems = desk.listeners.problems(&name);
-    let failure = standing.failure.as_ref().map(|failure| explain::refusal(target, failure));
-    let visitors = desk.house.roster.trouble(&name);
-    for problem in failure.into_iter().chain(visitors) {
+    let keepers = standing.failure.iter().chain(&standing.stuck);
+    let keepers = keepers.map(|failure| explain::refusal(target, failure));
+    // What went wrong for a visit before this bastion was ready says nothing about it.
+    let ready_for = (standing.state == Standing::Ready).then_some(standing.for_so_long);
+    let visitors = desk.house.roster.trouble(&name, desk.house.clock.now());
+    let visitors = visitors.filter(|(_, ago)| ready_for.is_none_or(|ready| *ago <= ready));
+    for problem in keepers.chain(visitors.map(|(problem, _)| problem)) {
         // A start's failure is every waiting visitor's trouble, too.
         if !problems.iter().any(|known| known.code == problem.code) {
             problems.push(problem);

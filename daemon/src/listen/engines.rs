@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bastion_cloud::{Cloud, CloudError, Database, DatabaseRef};
+use bastion_cloud::{AuroraEndpoint, Cloud, CloudError, Database, DatabaseRef};
 use dbwire::Engine;
 use tracing::warn;
 
@@ -15,7 +15,7 @@ use crate::state::write_private;
 #[derive(Clone, Debug)]
 pub struct Engines {
     discovered: Arc<Mutex<BTreeMap<String, Engine>>>,
-    /// The file in the state directory: a line each, target and engine.
+    /// The file in the state directory: a line each, engine and database.
     note: PathBuf,
 }
 
@@ -27,7 +27,7 @@ impl Engines {
         let note = state_dir.join("engines");
         let written = std::fs::read_to_string(&note).unwrap_or_default();
         let read = written.lines().filter_map(|line| line.split_once(' '));
-        let known = read.map(|(target, word)| (target.to_owned(), Engine::from_name(word)));
+        let known = read.map(|(word, database)| (database.to_owned(), Engine::from_name(word)));
         Self { discovered: Arc::new(Mutex::new(known.collect())), note }
     }
 
@@ -37,7 +37,7 @@ impl Engines {
             DatabaseRef::Host(_, port) => Some(Engine::from_port(*port)),
             DatabaseRef::Rds(_) | DatabaseRef::Aurora(..) | DatabaseRef::Proxy(_) => None,
         };
-        target.engine.or_else(|| self.discovered().get(&target.name).copied()).or_else(by_port)
+        target.engine.or_else(|| self.discovered().get(&name_of(target)).copied()).or_else(by_port)
     }
 
     /// What is known, else what the cloud says about the database: a look that starts nothing and costs nothing.
@@ -57,11 +57,11 @@ impl Engines {
 
     fn remember(&self, target: &Target, engine: Engine) {
         let mut discovered = self.discovered();
-        if discovered.insert(target.name.clone(), engine) == Some(engine) {
+        if discovered.insert(name_of(target), engine) == Some(engine) {
             return;
         }
         let lines: String =
-            discovered.iter().map(|(name, engine)| format!("{name} {}\n", engine.word())).collect();
+            discovered.iter().map(|(name, engine)| format!("{} {name}\n", engine.word())).collect();
         if let Err(err) = write_private(&self.note, lines.as_bytes()) {
             warn!(%err, "remembering what the databases speak");
         }
@@ -70,6 +70,21 @@ impl Engines {
     fn discovered(&self) -> MutexGuard<'_, BTreeMap<String, Engine>> {
         self.discovered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A database's name among all that a config may name: a target that is given another one is discovered anew.
+fn name_of(target: &Target) -> String {
+    let database = match &target.database {
+        DatabaseRef::Rds(id) => format!("rds {id}"),
+        DatabaseRef::Aurora(id, AuroraEndpoint::Writer) => format!("aurora {id} writer"),
+        DatabaseRef::Aurora(id, AuroraEndpoint::Reader) => format!("aurora {id} reader"),
+        DatabaseRef::Aurora(id, AuroraEndpoint::Custom(name)) => {
+            format!("aurora {id} custom {name}")
+        }
+        DatabaseRef::Proxy(name) => format!("proxy {name}"),
+        DatabaseRef::Host(host, port) => format!("host {host} {port}"),
+    };
+    format!("{} {database}", target.site.name)
 }
 
 /// What a database speaks, by its engine's name, else by its port.

@@ -181,17 +181,25 @@ impl Door {
         }
     }
 
+    /// Where nobody knows yet what the target speaks, its socket stands under every name that a client may look for.
     fn unix(&self) -> Bound {
         let target = &self.target;
-        let engine = self.opening.house.engines.known(target).unwrap_or(dbwire::Engine::Other);
-        let path = unix::target_socket(&self.opening.state_dir, &target.name, engine);
-        match unix::bind(&path) {
-            Ok(socket) => match UnixListener::from_std(socket) {
-                Ok(socket) => Bound::Sockets(vec![Socket::Unix(socket, path)]),
-                Err(err) => Bound::Never(self.system(&err)),
-            },
-            Err(err) => Bound::Never(explain::place_taken(&target.name, &err, None)),
+        let engines = match self.opening.house.engines.known(target) {
+            Some(engine) => vec![engine],
+            None => vec![dbwire::Engine::Postgres, dbwire::Engine::Mysql, dbwire::Engine::Other],
+        };
+        let mut sockets = Vec::new();
+        for engine in engines {
+            let path = unix::target_socket(&self.opening.state_dir, &target.name, engine);
+            match unix::bind(&path) {
+                Ok(socket) => match UnixListener::from_std(socket) {
+                    Ok(socket) => sockets.push(Socket::Unix(socket, path)),
+                    Err(err) => return Bound::Never(self.system(&err)),
+                },
+                Err(err) => return Bound::Never(explain::place_taken(&target.name, &err, None)),
+            }
         }
+        Bound::Sockets(sockets)
     }
 
     fn system(&self, err: &io::Error) -> Problem {
@@ -254,7 +262,10 @@ impl Door {
     /// A connection that was gone before it was accepted, or no descriptor left: others may end and free one.
     async fn accept_failed(&self, err: &io::Error) {
         warn!(target = self.target.name, %err, "accepting a visit");
-        sleep(ACCEPT_AGAIN).await;
+        tokio::select! {
+            () = sleep(ACCEPT_AGAIN) => {}
+            () = self.opening.closing.cancelled() => {}
+        }
     }
 
     fn note(&self, addresses: Vec<String>, fault: Option<Problem>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bastion_api::{Problem, Timestamp, VisitStatus};
 
@@ -20,9 +21,11 @@ impl Roster {
         here.map(|(id, guest)| guest.status(*id)).collect()
     }
 
-    /// What last went wrong for a target's visitors; none once a visit went through.
-    pub fn trouble(&self, target: &str) -> Option<Problem> {
-        self.book().troubles.get(target).cloned()
+    /// What last went wrong for a target's visitors, and how long ago; none once a visit went through.
+    pub fn trouble(&self, target: &str, now: Instant) -> Option<(Problem, Duration)> {
+        let book = self.book();
+        let (problem, at) = book.troubles.get(target)?;
+        Some((problem.clone(), now.saturating_duration_since(*at)))
     }
 
     /// How many visits there are in all.
@@ -49,8 +52,8 @@ impl Roster {
         Entry { id, guest, roster: self.clone() }
     }
 
-    pub(super) fn note_trouble(&self, target: &str, problem: Problem) {
-        self.book().troubles.insert(target.to_owned(), problem);
+    pub(super) fn note_trouble(&self, target: &str, problem: Problem, now: Instant) {
+        self.book().troubles.insert(target.to_owned(), (problem, now));
     }
 
     pub(super) fn clear_trouble(&self, target: &str) {
@@ -91,7 +94,7 @@ impl Drop for Entry {
 struct Book {
     last: u64,
     guests: BTreeMap<u64, Arc<Guest>>,
-    troubles: BTreeMap<String, Problem>,
+    troubles: BTreeMap<String, (Problem, Instant)>,
 }
 
 #[derive(Debug)]

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bastion_api::{EventKind, Problem};
-use bastion_cloud::Cloud;
+use bastion_cloud::{Cloud, CloudError};
 use bytes::BytesMut;
 use ssm_tunnel::StreamEnd;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -50,33 +52,43 @@ where
     let mut first = BytesMut::new();
 
     // Who is it?
-    let engine = match house.engines.learn(&target, cloud.as_ref()).await {
-        Ok(engine) => engine,
-        Err(err) => return turn_away(&house, &target, &Refusal::Cloud(err)),
+    let known = async {
+        let engine = tokio::select! {
+            biased;
+            engine = house.engines.learn(&target, cloud.as_ref()) => engine,
+            () = visitor::leaves(&mut local, &mut first) => return Ok(Knock::Nobody("it left without waiting")),
+        };
+        let engine = engine?;
+        let knock = visitor::recognise(&mut local, engine, &mut first).await;
+        Ok::<_, CloudError>(knock.unwrap_or(Knock::Nobody("it broke off before saying anything")))
     };
-    match visitor::recognise(&mut local, engine, &mut first).await {
+    let knock = tokio::select! {
+        knock = known => knock,
+        () = house.curfew.cancelled() => return debug!(target = name, "a visit that had not begun"),
+    };
+    match knock {
         Ok(Knock::Visitor) => {}
         Ok(Knock::Cancel) => return cancel(&house, name, &first).await,
         Ok(Knock::Nobody(why)) => return debug!(target = name, why, "not a visitor"),
-        Err(err) => return debug!(target = name, %err, "left before saying anything"),
+        Err(err) => return refuse(&house, name, &explain::cloud(&target, &err)),
     }
     let entry = house.roster.enter(name, house.clock.calendar());
     house.events.tell(Some(name), EventKind::VisitOpened, format!("visit {} came", entry.id));
 
     // A lease and a stream, unless the visitor leaves first.
     let admitted = async {
-        let lease = house.keeper.lease(name, Holder::Visit).await?;
-        let passage = house.tunnels.stream(lease.route()).await.map_err(Refusal::Tunnel)?;
-        Ok::<_, Refusal>((lease, passage))
+        let lease = house.keeper.lease(name, Holder::Visit).await.map_err(NoWay::Bastion)?;
+        let passage = house.tunnels.stream(lease.route()).await.map_err(NoWay::Tunnel)?;
+        Ok::<_, NoWay>((lease, passage))
     };
     let (lease, Passage { tunnel, mut stream }) = tokio::select! {
         admitted = admitted => match admitted {
             Ok(admitted) => admitted,
-            Err(refusal) => {
-                if let Refusal::Tunnel(_) = refusal {
-                    house.keeper.doubt(name);
-                }
-                return turn_away(&house, &target, &refusal);
+            Err(NoWay::Bastion(refusal)) => return turn_away(&house, &target, &refusal),
+            Err(NoWay::Tunnel(failure)) => {
+                house.keeper.doubt(name);
+                let problem = explain::refusal(&target, &Refusal::Tunnel(failure));
+                return refuse(&house, name, &problem);
             }
         },
         () = visitor::leaves(&mut local, &mut first) => return leave(&house, name, &entry, "left while it waited"),
@@ -133,7 +145,9 @@ async fn cancel(house: &House, target: &str, request: &[u8]) {
         tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map_err(|_| ())
     };
     tokio::select! {
-        passed_on = passed_on => debug!(target, ok = passed_on.is_ok(), "cancel request"),
+        passed_on = timeout(CANCEL, passed_on) => {
+            debug!(target, ok = matches!(passed_on, Ok(Ok(_))), "cancel request");
+        }
         () = house.curfew.cancelled() => {}
     }
 }
@@ -152,17 +166,23 @@ fn leave(house: &House, target: &str, entry: &Entry, how: &str) {
     house.events.tell(Some(target), EventKind::VisitClosed, words);
 }
 
+/// Tells what the keeper shows for as long as it stands.
 fn turn_away(house: &House, target: &Target, refusal: &Refusal) {
-    refuse(house, &target.name, &explain::refusal(target, refusal));
+    let problem = explain::refusal(target, refusal);
+    house.events.tell_problem(Some(&target.name), EventKind::VisitRefused, &problem);
 }
 
+/// Tells, and shows, what the visit has met by itself.
 fn refuse(house: &House, target: &str, problem: &Problem) {
-    house.roster.note_trouble(target, problem.clone());
+    house.roster.note_trouble(target, problem.clone(), house.clock.now());
     house.events.tell_problem(Some(target), EventKind::VisitRefused, problem);
 }
 
-impl From<TunnelFailure> for Refusal {
-    fn from(failure: TunnelFailure) -> Self {
-        Self::Tunnel(failure)
-    }
+/// Why a visitor gets no stream.
+enum NoWay {
+    Bastion(Refusal),
+    Tunnel(TunnelFailure),
 }
+
+/// How long a cancel request may take: its client does not wait for it, and PostgreSQL reads it at once.
+const CANCEL: Duration = Duration::from_secs(10);

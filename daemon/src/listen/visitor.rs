@@ -76,11 +76,13 @@ async fn mysql_client<S: AsyncRead + Unpin>(
     local: &mut S,
     read: &mut BytesMut,
 ) -> io::Result<Knock> {
+    let waits = read.is_empty();
     match timeout(MYSQL_STANDS, local.read_buf(read)).await {
+        Err(_) if !waits => Ok(Knock::Nobody(SPOKE_FIRST)),
         Err(_) => Ok(Knock::Visitor),
         Ok(said) => Ok(match said? {
             0 => Knock::Nobody("it left without a word"),
-            _ => Knock::Nobody("it spoke first, which no MySQL client does"),
+            _ => Knock::Nobody(SPOKE_FIRST),
         }),
     }
 }
@@ -88,13 +90,13 @@ async fn mysql_client<S: AsyncRead + Unpin>(
 /// Of other protocols we know only that their clients speak first, and that plain HTTP is not a database's.
 async fn any_client<S: AsyncRead + Unpin>(local: &mut S, read: &mut BytesMut) -> io::Result<Knock> {
     loop {
-        if local.read_buf(read).await? == 0 {
-            return Ok(Knock::Nobody("it left without a word"));
-        }
         match http(read) {
             Some(true) => return Ok(Knock::Nobody("it speaks plain HTTP")),
             Some(false) => return Ok(Knock::Visitor),
             None => {}
+        }
+        if local.read_buf(read).await? == 0 {
+            return Ok(Knock::Nobody("it left without a word"));
         }
     }
 }
@@ -112,6 +114,8 @@ fn http(read: &[u8]) -> Option<bool> {
         Some(_) => None,
     }
 }
+
+const SPOKE_FIRST: &str = "it spoke first, which no MySQL client does";
 
 /// The methods that a browser, a scanner or a health check would begin with.
 const HTTP_METHODS: [&[u8]; 8] =
@@ -171,6 +175,20 @@ mod tests {
             let (who, _) = knock(Engine::Mysql, sends, hangs_up).await;
             assert!(matches!(who, Knock::Nobody(_)), "{sends:?}: {who:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_said_before_anybody_listened_counts() {
+        let (mut near, far) = tokio::io::duplex(1024);
+        let mut read = BytesMut::from(&b"GET / HTTP/1.1"[..]);
+        for engine in [Engine::Postgres, Engine::Mysql, Engine::Other] {
+            let who = recognise(&mut near, engine, &mut read).await.unwrap();
+            assert!(matches!(who, Knock::Nobody(_)), "{engine:?}: {who:?}");
+        }
+        let mut read = BytesMut::from(&b"PING"[..]);
+        let who = recognise(&mut near, Engine::Other, &mut read).await.unwrap();
+        assert_eq!(who, Knock::Visitor);
+        drop(far);
     }
 
     #[tokio::test(start_paused = true)]
