@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::FromRequest;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bastion_api::{ErrorBody, Problem, ProblemKind, Refused};
 use bytes::Bytes;
@@ -91,10 +91,16 @@ pub(super) fn lines<T: Serialize + Send + 'static>(lines: mpsc::Receiver<T>) -> 
     response
 }
 
-/// Any path or method that is not a call.
+/// Any path that is not a call's.
 pub(super) async fn no_such_call(uri: Uri) -> Response {
     let problem = explain::no_such_call(uri.path());
     json(StatusCode::NOT_FOUND, &ErrorBody::from(problem))
+}
+
+/// A call's path with another method than the call's.
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let problem = explain::wrong_method(method.as_str(), uri.path());
+    json(StatusCode::METHOD_NOT_ALLOWED, &ErrorBody::from(problem))
 }
 
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {

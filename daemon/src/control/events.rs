@@ -1,14 +1,17 @@
 //! `events`: what happened, and, for who stays, what happens.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use bastion_api::Event;
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::Desk;
 use super::answer::{Failed, lines};
+use crate::explain;
 
 /// Which events are asked for.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -26,8 +29,9 @@ pub(super) struct Wanted {
 /// `GET /v1/events?follow=true&since=N&target=T`
 pub(super) async fn events(
     State(desk): State<Desk>,
-    Query(wanted): Query<Wanted>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Failed> {
+    let Query(wanted) = wanted.map_err(|err| explain::bad_request(&err.body_text()))?;
     if let Some(name) = &wanted.target {
         desk.target(name)?;
     }
@@ -37,7 +41,7 @@ pub(super) async fn events(
     desk.tasks.spawn("events", async move {
         let of_target = |event: &Event| wanted.target.is_none() || event.target == wanted.target;
         for event in past.into_iter().filter(of_target) {
-            if tell.send(event).await.is_err() {
+            if !say(&tell, event, &stop).await {
                 return;
             }
         }
@@ -52,7 +56,7 @@ pub(super) async fn events(
             };
             match event {
                 Ok(event) if of_target(&event) => {
-                    if tell.send(event).await.is_err() {
+                    if !say(&tell, event, &stop).await {
                         return;
                     }
                 }
@@ -63,6 +67,14 @@ pub(super) async fn events(
         }
     });
     Ok(lines(told))
+}
+
+/// Whether there is still somebody to read on: not once everything ends, for a reader that has stopped reading.
+async fn say(tell: &mpsc::Sender<Event>, event: Event, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        sent = tell.send(event) => sent.is_ok(),
+        () = stop.cancelled() => false,
+    }
 }
 
 /// How many lines may wait for a slow reader.

@@ -85,7 +85,7 @@ fn router(desk: Desk) -> Router {
     streams
         .merge(calls)
         .fallback(answer::no_such_call)
-        .method_not_allowed_fallback(answer::no_such_call)
+        .method_not_allowed_fallback(answer::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_MOST))
         .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
         .layer(middleware::from_fn(peer::admit))
