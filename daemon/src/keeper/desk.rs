@@ -9,6 +9,7 @@ use bastion_cloud::TaskId;
 use bastion_pool::{Input, LeaseId, Limits, Output, Phase, Pool, Why};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::lease::{Granted, Revoked};
 use super::ward::Ward;
@@ -27,6 +28,8 @@ pub struct Running {
     next_look: Option<Instant>,
     /// Set once the daemon is stopping: who waits for every order to be taken.
     stopping: Option<Vec<Answer<()>>>,
+    /// Tells the errands so.
+    no_more: CancellationToken,
 }
 
 /// A lease that was asked for and has not ended.
@@ -62,8 +65,8 @@ impl Running {
             let ward = Ward::new(Arc::clone(target), Arc::clone(cloud), now);
             wards.insert(target.name.clone(), ward);
         }
-        let leases = BTreeMap::new();
-        Self { parts, pool, wards, leases, asks, inbox, next_look: None, stopping: None }
+        let (leases, no_more) = (BTreeMap::new(), CancellationToken::new());
+        Self { parts, pool, wards, leases, asks, inbox, next_look: None, stopping: None, no_more }
     }
 
     pub(super) fn starts(&self) -> BTreeMap<String, watch::Receiver<Start>> {
@@ -141,6 +144,7 @@ impl Running {
             Ask::Standings { answer } => drop(answer.send(self.standings(now))),
             Ask::Stop { answer } => {
                 self.stopping.get_or_insert_default().push(answer);
+                self.no_more.cancel();
                 let targets: Vec<_> = self.wards.keys().cloned().collect();
                 for target in targets {
                     self.pool.handle(&target, Input::CloseWanted, now);
@@ -278,6 +282,7 @@ impl Running {
             tunnels: Arc::clone(&self.parts.tunnels),
             started_by: self.parts.started_by.clone(),
             asks: self.asks.clone(),
+            stopping: self.no_more.clone(),
         })
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Desk {
     pub(super) tunnels: Arc<dyn Ways>,
     pub(super) started_by: String,
     pub(super) asks: mpsc::UnboundedSender<Ask>,
+    /// Fires when the daemon is stopping.
+    pub(super) stopping: CancellationToken,
 }
 
 impl Desk {
@@ -97,7 +99,7 @@ async fn try_start(desk: &Desk, give_up: &CancellationToken) -> Result<Route, Un
             subnets: place.subnets,
             security_groups: place.security_groups,
         };
-        match run_task(cloud.as_ref(), &spec).await {
+        match run_task(desk, &spec).await {
             Ok(task) => (database, task),
             Err(err) if says_nothing(&err) => return Err(Unready::Unknown(Box::new(spec), err)),
             Err(err) => return Err(err.into()),
@@ -140,11 +142,12 @@ async fn unless<T, E: Into<Refusal>>(
 }
 
 /// Asks for a task, again with the very same request where the answer did not come: the token makes it one task.
-async fn run_task(cloud: &dyn Cloud, spec: &TaskSpec) -> Result<TaskId, CloudError> {
+async fn run_task(desk: &Desk, spec: &TaskSpec) -> Result<TaskId, CloudError> {
+    let cloud = desk.cloud.as_ref();
     let mut pause = FIRST_PAUSE;
     for _ in 1..RUN_TASK_TRIES {
         match run_task_once(cloud, spec).await {
-            Err(err) if says_nothing(&err) => {
+            Err(err) if says_nothing(&err) && !desk.stopping.is_cancelled() => {
                 warn!(call = err.call, request = err.request_id, "asking for the task again");
                 debug!(%err, "no answer to the wish for a task");
                 sleep(pause).await;
@@ -172,13 +175,18 @@ fn says_nothing(err: &CloudError) -> bool {
 }
 
 /// Finds out what became of a wish for a task that nobody answered: the same token names the task that it made, and
-/// where it made none, one that is stopped at once. None where the cloud refuses by now, or the keeper has ended.
+/// where it made none, one that is stopped at once. None where the cloud refuses by now, or where the daemon is
+/// stopping: asking would then make a task that nobody follows up.
 async fn clear_up(desk: &Desk, spec: &TaskSpec) -> Option<TaskId> {
     let mut pause = FIRST_PAUSE;
     loop {
         tokio::select! {
+            biased;
+            () = desk.stopping.cancelled() => {
+                sweep(desk).await;
+                return None;
+            }
             () = sleep(pause) => {}
-            () = desk.asks.closed() => return None,
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
         match run_task_once(desk.cloud.as_ref(), spec).await {
@@ -191,6 +199,23 @@ async fn clear_up(desk: &Desk, spec: &TaskSpec) -> Option<TaskId> {
                 debug!(%err, "no way to find out what became of the wish for a task");
                 return None;
             }
+        }
+    }
+}
+
+/// Stops every task that carries our mark: the daemon is stopping, so none of them is to stay.
+async fn sweep(desk: &Desk) {
+    let tasks = match desk.cloud.list_tasks(&desk.started_by).await {
+        Ok(tasks) => tasks,
+        Err(err) => {
+            warn!(target = desk.target.name, call = err.call, "a task may have been left running");
+            return debug!(%err, "no way to list our tasks");
+        }
+    };
+    for task in tasks {
+        if let Err(err) = desk.cloud.stop_task(&task, STOP_REASON).await {
+            warn!(%task, call = err.call, "a task may have been left running");
+            debug!(%task, %err, "the order to stop failed");
         }
     }
 }

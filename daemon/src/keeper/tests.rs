@@ -100,6 +100,17 @@ async fn a_task_that_is_named_while_the_daemon_stops_is_stopped_before_it_ends()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_while_nobody_says_what_was_started_sweeps_and_asks_for_nothing_more() {
+    let it = Story::begin();
+    it.aws.break_run("made");
+    it.keeper.lease("db", Holder::Visit).await.unwrap_err();
+    let (asked, begun) = (it.aws.called("run"), tokio::time::Instant::now());
+    it.keeper.stop().await;
+    assert_eq!(it.aws.stopped(), ["made"]);
+    assert_eq!((it.aws.called("run"), begun.elapsed()), (asked, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_during_discovery_waits_for_nothing_and_starts_nothing() {
     let it = Story::begin();
     it.aws.never_find();

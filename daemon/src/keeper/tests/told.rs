@@ -29,6 +29,8 @@ struct Orders {
     refuse_stop: bool,
     dead: bool,
     lag: usize,
+    listed: Vec<TaskId>,
+    broken: bool,
 }
 
 impl Told {
@@ -70,6 +72,13 @@ impl Told {
 
     pub(super) fn refuse_stop(&self, refuse: bool) {
         self.orders().refuse_stop = refuse;
+    }
+
+    /// Fails at every RunTask without a word, and has made this task all the same.
+    pub(super) fn break_run(&self, made: &str) {
+        let mut orders = self.orders();
+        orders.broken = true;
+        orders.listed = vec![task(made)];
     }
 
     pub(super) fn kill(&self) {
@@ -123,6 +132,9 @@ impl Cloud for Told {
             held.notified().await;
         }
         let mut orders = self.orders();
+        if orders.broken {
+            return Err(fault(Kind::Service));
+        }
         orders.run.pop_front().unwrap_or_else(|| {
             orders.made += 1;
             Ok(task(&format!("t{}", orders.made)))
@@ -155,7 +167,7 @@ impl Cloud for Told {
     }
 
     async fn list_tasks(&self, _: &str) -> Result<Vec<TaskId>, CloudError> {
-        Ok(Vec::new())
+        Ok(self.orders().listed.clone())
     }
 
     async fn stop_task(&self, task: &TaskId, _: &str) -> Result<(), CloudError> {
