@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ┌─────────┐ handshake complete ┌──────┐ terminate() ┌────────┐
-//!   │ Opening │ ─────────────────▶ │ Open │ ──────────▶ │ Ending │ flag acknowledged: Terminated
+//!   │ Opening │ ─────────────────▶ │ Open │ ──────────▶ │ Ending │ all acknowledged: Terminated
 //!   └─────────┘                    └──────┘             └────────┘
 //!        │ what we refuse,            │ channel_closed,     │ channel_closed,
 //!        │ channel_closed, nonsense   │ nonsense            │ nonsense
@@ -219,13 +219,13 @@ impl Channel {
         self.state = match mem::take(&mut self.state) {
             State::Open => {
                 self.notes.push_back(Note::Terminate);
-                State::Ending { flag: None }
+                State::Ending { flag_sent: false }
             }
             State::Opening(handshake) => {
                 self.events.push_back(Event::Terminated);
                 State::Opening(handshake)
             }
-            State::Ending { flag } => State::Ending { flag },
+            ending @ State::Ending { .. } => ending,
             State::Over => {
                 self.events.push_back(Event::Terminated);
                 State::Over
@@ -373,8 +373,10 @@ impl Channel {
             }
         }
         self.window.acknowledged(number);
-        if let State::Ending { flag: Some(flag) } = self.state
-            && number == flag
+        // The agent acknowledges each message as it comes and acts on them in order: while an earlier one is missing, it
+        // has the flag and does not know yet.
+        if let State::Ending { flag_sent: true } = self.state
+            && self.outbox.frames() == 0
         {
             self.events.push_back(Event::Terminated);
         }
@@ -395,8 +397,8 @@ impl Channel {
         let (payload_type, payload) = match note {
             Note::Response(response) => (payload::HANDSHAKE_RESPONSE, response),
             Note::Terminate => {
-                if let State::Ending { flag } = &mut self.state {
-                    *flag = Some(number);
+                if let State::Ending { flag_sent } = &mut self.state {
+                    *flag_sent = true;
                 }
                 (payload::FLAG, Bytes::copy_from_slice(&Flag::TerminateSession.encode()))
             }
@@ -440,8 +442,8 @@ enum State {
     Opening(Handshake),
     /// Streams carry data.
     Open,
-    /// We end the session; the number of the flag that says so, once it is sent.
-    Ending { flag: Option<i64> },
+    /// We end the session; whether the flag that says so is sent.
+    Ending { flag_sent: bool },
     /// Nothing more is taken in.
     #[default]
     Over,

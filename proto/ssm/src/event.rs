@@ -38,7 +38,7 @@ pub enum Event {
     Writable(StreamId),
     /// The agent has closed the stream. What came before can still be read; nothing can be written.
     StreamEnded(StreamId, StreamEnd),
-    /// The agent has acknowledged that we end the session.
+    /// The agent has acknowledged everything, our ending the session last.
     Terminated,
     /// The channel is over. What came before can still be read; what is still to be sent (a refusal
     /// that the agent should see) comes out of `poll_send` as before.

@@ -11,12 +11,15 @@ use bytes::Bytes;
 use peer::Peer;
 use ssm_proto::{Channel, Config, Event, Now, StreamEnd, StreamId};
 
-const LIVES: u64 = 150;
+/// How many random lives are lived: `cargo xtask test --long` lives them all.
+fn lives() -> u64 {
+    if std::env::var_os("BASTION_TEST_LONG").is_some() { 10_000 } else { 150 }
+}
 
 #[test]
 fn every_byte_of_every_stream_comes_back_whatever_the_wire_does() {
     let mut lost = 0;
-    for seed in 0..LIVES {
+    for seed in 0..lives() {
         let mut life = Life::random(seed);
         life.live();
         lost += life.lost;

@@ -12,12 +12,15 @@ use ssm_proto::{
     Channel, Closed, Config, Event, Message, MessageId, MessageKind, Now, StreamEnd, StreamId,
 };
 
-const LIVES: u64 = 400;
+/// How many random lives are lived: `cargo xtask test --long` lives them all.
+fn lives() -> u64 {
+    if std::env::var_os("BASTION_TEST_LONG").is_some() { 10_000 } else { 400 }
+}
 
 #[test]
 fn every_byte_goes_to_the_destination_and_back_whatever_the_wire_does() {
     let (mut lost, mut repeated) = (0, 0);
-    for seed in 0..LIVES {
+    for seed in 0..lives() {
         let mut pair = Pair::random(seed);
         pair.live();
         lost += pair.lost;

@@ -189,6 +189,22 @@ fn a_session_is_ended_by_a_numbered_flag_and_over_when_it_is_acknowledged() {
 }
 
 #[test]
+fn a_session_is_not_ended_while_the_agent_still_misses_what_came_before_the_flag() {
+    let mut story = Story::without_race(Config::default());
+    let id = story.channel.open_stream().unwrap();
+    story.channel.write(id, b"last words").unwrap();
+    let words = story.sent();
+    story.channel.terminate();
+    let [flag] = &story.sent()[..] else { panic!("one message") };
+    story.agent_acknowledges(flag.seq);
+    assert!(story.events().is_empty(), "the agent keeps the flag and does not act on it yet");
+    for message in words {
+        story.agent_acknowledges(message.seq);
+    }
+    assert_eq!(story.events(), ["Terminated"]);
+}
+
+#[test]
 fn a_session_that_was_never_opened_is_ended_without_a_word() {
     let mut story = Story::begin(Config::default());
     story.channel.terminate();
