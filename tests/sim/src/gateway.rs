@@ -8,7 +8,7 @@
 //!   ResumeSession ─► resume ─► another token                       └─► channel_closed to both
 //! ```
 //!
-//! A session is one task that owns both websockets ([`session`]); this is its register, and `door` lets websockets in.
+//! A session is one task that owns both websockets (`session`); this is its register, and `door` lets websockets in.
 
 #![expect(clippy::disallowed_methods, reason = "a simulator's own tasks end with it, in real time")]
 
