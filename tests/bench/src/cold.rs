@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use bastion_e2e::knock::{SSL_REQUEST, ask};
-use bastion_e2e::{Plan, configs, house};
+use bastion_e2e::{Plan, configs, plan};
 use bastion_sim::Timings;
 
 use crate::echo::Echo;
@@ -31,7 +31,7 @@ async fn start(place: u32) -> (f64, f64) {
     tokio::time::sleep(APART * place).await;
     let echo = Echo::start().await;
     let house = Plan::new(configs::SCRIPT_WAY)
-        .route(house::PROD_DB, echo.port())
+        .route(plan::PROD_DB, echo.port())
         .sim(|sim| sim.timings = Timings::fargate())
         .start_timeout("3m")
         .build()

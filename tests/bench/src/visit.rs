@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use bastion_e2e::knock::{SSL_REQUEST, ask};
-use bastion_e2e::{Plan, configs, house};
+use bastion_e2e::{Plan, configs, plan};
 
 use crate::echo::Echo;
 use crate::figure::{Figure, median};
@@ -16,7 +16,7 @@ pub(crate) const NAME: &str = "visit-to-ready";
 pub(crate) async fn measure() -> Figure {
     let echo = Echo::start().await;
     let house = Plan::new(configs::SCRIPT_WAY)
-        .route(house::PROD_DB, echo.port())
+        .route(plan::PROD_DB, echo.port())
         .sim(|sim| sim.session.pacing = false)
         .build()
         .await;

@@ -19,8 +19,10 @@ pub mod configs;
 pub mod databases;
 pub mod house;
 pub mod knock;
+pub mod plan;
 pub mod wait;
 
 pub use clients::{Finished, Running};
-pub use house::{House, Plan};
+pub use house::House;
+pub use plan::Plan;
 pub use wait::until;

@@ -296,7 +296,7 @@ async fn a_stop_that_fails_once_is_tried_again() {
 async fn the_database_refuses_the_bastion() {
     let nobody = xtask::place::free_port().unwrap();
     let house =
-        Plan::new(configs::SCRIPT_WAY).route(bastion_e2e::house::PROD_DB, nobody).build().await;
+        Plan::new(configs::SCRIPT_WAY).route(bastion_e2e::plan::PROD_DB, nobody).build().await;
 
     let asked = house.psql("prod-db", "SELECT 1").finish().await;
 

@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "a tool for people measures real time")]
 
 mod sample;
+mod settings;
 mod stage;
 
 use std::io::Read;
@@ -109,7 +110,6 @@ fn tell(stage: &mut Stage, idle: Duration, interrupted: &Interrupted) -> Result<
     if !again.status.success() {
         return Err(Failure::unexpected("a second visit to be answered", again.printed));
     }
-    let left_at = unix_ms();
     println!("the same once more, now that it runs: {:.2} s\n", again.took.as_secs_f64());
 
     println!("$ bastionctl status");
@@ -121,7 +121,7 @@ fn tell(stage: &mut Stage, idle: Duration, interrupted: &Interrupted) -> Result<
 
     println!("\nnobody visits any more; the idle timeout here is {} s", idle.as_secs());
     let stopped_at = stage.wait_for_stop(idle + STOP_SLACK + STOP_LATE, &|| interrupted.check())?;
-    let idle_stop = Duration::from_millis(stopped_at.saturating_sub(left_at));
+    let idle_stop = Duration::from_millis(stopped_at.saturating_sub(again.left_ms));
     println!("the task was stopped {:.1} s after the last visit\n", idle_stop.as_secs_f64());
     if idle_stop + CLOCKS < idle || idle_stop > idle + STOP_SLACK {
         let expected = format!("{} s to {} s", idle.as_secs(), (idle + STOP_SLACK).as_secs());
@@ -142,6 +142,8 @@ struct Visit {
     printed: String,
     status: ExitStatus,
     took: Duration,
+    /// When psql had printed everything and left, in milliseconds since 1970.
+    left_ms: u64,
 }
 
 /// Runs psql and tells, while it waits, how far the bastion's start has come.
@@ -153,14 +155,14 @@ fn visit(stage: &mut Stage, interrupted: &Interrupted) -> Result<Visit, Failure>
     let child = process.child();
     let out = child.stdout.take().expect("it was asked for");
     let err = child.stderr.take().expect("it was asked for");
-    let first_row = std::thread::spawn(move || -> std::io::Result<(String, Instant)> {
+    let first_row = std::thread::spawn(move || -> std::io::Result<(String, Instant, u64)> {
         let mut printed = String::new();
         let mut out = out;
         out.read_to_string(&mut printed)?;
-        let at = Instant::now();
+        let (at, left_ms) = (Instant::now(), unix_ms());
         let mut err = err;
         err.read_to_string(&mut printed)?;
-        Ok((printed, at))
+        Ok((printed, at, left_ms))
     });
     let mut shown = String::new();
     while process.ended()?.is_none() {
@@ -178,11 +180,11 @@ fn visit(stage: &mut Stage, interrupted: &Interrupted) -> Result<Visit, Failure>
         std::thread::sleep(LOOK);
     }
     let status = process.wait(VISIT)?;
-    let (printed, at) = first_row
+    let (printed, at, left_ms) = first_row
         .join()
         .expect("the reader does not panic")
         .map_err(Failure::io("reading what psql prints"))?;
-    Ok(Visit { printed, status, took: at - start })
+    Ok(Visit { printed, status, took: at - start, left_ms })
 }
 
 /// Stays up until Ctrl-C, with the lines that a person may paste into another terminal.
@@ -245,5 +247,5 @@ const IDLE_PLAY: Duration = Duration::from_secs(15);
 const STOP_SLACK: Duration = Duration::from_secs(2);
 /// How much longer a stop is waited for that is late, to tell by how much.
 const STOP_LATE: Duration = Duration::from_secs(20);
-/// psql's end is seen a little after the daemon sees it.
-const CLOCKS: Duration = Duration::from_millis(500);
+/// The daemon sees psql's end a little before we do.
+const CLOCKS: Duration = Duration::from_millis(300);
