@@ -1,6 +1,7 @@
 //! Tunnels by bastion and remote: opened once, shared by every visit, closed with their bastion.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -116,9 +117,17 @@ impl Tunnels {
         }
         let (answer, door) = watch::channel(None);
         doors.insert(key.clone(), door.clone());
-        let (tunnels, route, mine) = (self.clone(), route.clone(), door.clone());
+        let (tunnels, route, stop) = (self.clone(), route.clone(), self.tasks.stop_token());
         self.tasks.spawn(format!("open a tunnel to {}", route.target), async move {
-            let opened = tunnels.open(&route, patience).await;
+            let unwanted = async {
+                tokio::select! {
+                    // Its bastion was closed, and who asked has left.
+                    () = answer.closed() => {}
+                    () = stop.cancelled() => {}
+                }
+            };
+            let opened = tunnels.open(&route, patience, unwanted).await;
+            let mine = answer.subscribe();
             let stands = tunnels.doors().get(&key).is_some_and(|door| door.same_channel(&mine));
             if let (Ok(opened), false) = (&opened, stands) {
                 opened.close().await;
@@ -128,9 +137,18 @@ impl Tunnels {
         door
     }
 
-    async fn open(&self, route: &Route, patience: Duration) -> Result<Opened, TunnelFailure> {
+    async fn open(
+        &self,
+        route: &Route,
+        patience: Duration,
+        unwanted: impl Future<Output = ()>,
+    ) -> Result<Opened, TunnelFailure> {
+        let mut unwanted = pin!(unwanted);
         let cloud = &route.cloud;
-        let session = cloud.start_session(&route.bastion, &route.remote, patience).await;
+        let session = tokio::select! {
+            session = cloud.start_session(&route.bastion, &route.remote, patience) => session,
+            () = &mut unwanted => return Err(TunnelFailure::Stopping),
+        };
         let session = session.map_err(TunnelFailure::Session)?;
         let grant = Grant {
             url: session.url,
@@ -143,12 +161,18 @@ impl Tunnels {
             }),
         };
         let options = Options { extra_hosts: route.endpoints.clone(), ..Options::default() };
-        let (tunnel, driver) = match Tunnel::open(grant, options).await {
+        let opened = tokio::select! {
+            opened = Tunnel::open(grant, options) => {
+                opened.map_err(|err| TunnelFailure::Open(Arc::new(err)))
+            }
+            () = &mut unwanted => Err(TunnelFailure::Stopping),
+        };
+        let (tunnel, driver) = match opened {
             Ok(opened) => opened,
-            Err(err) => {
+            Err(failure) => {
                 // A session that nobody uses would hold one of the container's two places until its idle limit.
                 end_session(cloud.as_ref(), &session.session).await;
-                return Err(TunnelFailure::Open(Arc::new(err)));
+                return Err(failure);
             }
         };
         let (events, target) = (self.events.clone(), route.target.clone());

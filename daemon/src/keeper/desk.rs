@@ -73,6 +73,11 @@ impl Running {
         self.wards.iter().map(|(name, ward)| (name.clone(), ward.start.subscribe())).collect()
     }
 
+    #[cfg(test)]
+    pub(super) fn use_ways(&mut self, ways: Arc<dyn crate::tunnels::Ways>) {
+        self.parts.tunnels = ways;
+    }
+
     /// Serves until the stop token fires.
     pub async fn run(mut self) {
         let stop = self.parts.tasks.stop_token();

@@ -14,7 +14,7 @@ use crate::clock::{Clock, Hand};
 use crate::config::Target;
 use crate::events::Events;
 use crate::tasks::Tasks;
-use crate::tunnels::Ways;
+use crate::tunnels::{Tunnels, Ways};
 use told::{Doors, Told, fault, task};
 
 #[tokio::test(start_paused = true)]
@@ -207,6 +207,20 @@ async fn a_task_that_nobody_knows_yet_is_ordered_to_stop_until_it_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_for_a_bastion_that_was_closed_is_asked_for_no_longer() {
+    let mut it = Story::prepare();
+    it.running.use_ways(Arc::new(Tunnels::new(it.tasks.clone(), Events::new(Clock::machine()))));
+    let it = Story::run(it);
+    let visit = tokio::join!(it.keeper.lease("db", Holder::Visit), async {
+        it.aws.until_called("session").await;
+        it.keeper.close("db").await.unwrap();
+    });
+    assert!(matches!(visit.0, Err(Refusal::Closed)), "{:?}", visit.0);
+    it.aws.no_longer_asked().await;
+    assert_eq!(it.aws.called("session"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_wakes_a_keeper_of_cold_targets() {
     let it = Story::prepare();
     let hour = Duration::from_secs(3600);
@@ -262,7 +276,11 @@ impl Story {
     }
 
     fn begin() -> Self {
-        let Prepared { keeper, running, aws, ways, hand, failures, tasks } = Self::prepare();
+        Self::run(Self::prepare())
+    }
+
+    fn run(prepared: Prepared) -> Self {
+        let Prepared { keeper, running, aws, ways, hand, failures, tasks } = prepared;
         tasks.spawn("keeper", running.run());
         Self { keeper, aws, ways, hand, failures, _tasks: Ending(tasks) }
     }
