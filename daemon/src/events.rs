@@ -47,7 +47,7 @@ impl Events {
     /// Notes that something went wrong, and logs it; its causes at DEBUG, for they may hold addresses.
     pub fn tell_problem(&self, target: Option<&str>, kind: EventKind, problem: &Problem) {
         let (target_name, code) = (target.unwrap_or("-"), &problem.code);
-        let request = problem.request_id.as_deref();
+        let request = problem.request_id.as_deref().filter(|id| !id.is_empty());
         warn!(target = target_name, event = kind.word(), code, request, "{}", problem.message);
         let because = problem.causes.join("; ");
         debug!(target = target_name, event = kind.word(), code, because, "{}", problem.message);
@@ -90,7 +90,11 @@ const LISTENER_MAY_LAG: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use bastion_api::EventKind;
+    use std::io::Read;
+    use std::sync::Mutex;
+
+    use bastion_api::{EventKind, Problem, ProblemKind};
+    use tracing::Level;
 
     use super::{Events, REMEMBERED};
     use crate::clock::Clock;
@@ -105,6 +109,35 @@ mod tests {
         assert_eq!(past.iter().map(|e| e.message.as_str()).collect::<Vec<_>>(), ["two"]);
         let next = live.recv().await.unwrap();
         assert_eq!((next.seq, next.message.as_str()), (3, "three"));
+    }
+
+    #[test]
+    fn no_address_reaches_the_log_above_debug() {
+        let events = Events::new(Clock::machine());
+        let tell = || {
+            let problem =
+                Problem::new("D24", ProblemKind::DatabaseUnreachable, "db does not answer")
+                    .because("no way to db.internal:5432");
+            events.tell_problem(Some("db"), EventKind::VisitRefused, &problem);
+            let why = "lookup db.internal: no such host";
+            events.tell_why(Some("db"), EventKind::TunnelClosed, "tunnel closed", &why);
+        };
+        let info = logged(Level::INFO, tell);
+        assert!(info.contains("D24") && info.contains("tunnel closed"), "{info}");
+        assert!(!info.contains("db.internal"), "{info}");
+        assert!(logged(Level::DEBUG, tell).contains("db.internal:5432"));
+        let (past, _live) = events.since(0);
+        assert!(past[1].message.contains("no such host"), "who asks hears all");
+    }
+
+    /// What `deed` logs at this level and above.
+    fn logged(level: Level, deed: impl FnOnce()) -> String {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let log = tracing_subscriber::fmt().with_max_level(level).with_writer(Mutex::new(writer));
+        tracing::subscriber::with_default(log.finish(), deed);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
     }
 
     #[test]
