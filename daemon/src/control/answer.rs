@@ -1,7 +1,8 @@
 //! How calls answer: JSON that a person can read too, lines of it for streams, and problems.
 
 use axum::body::Body;
-use axum::extract::FromRequest;
+use axum::extract::{FromRequest, FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bastion_api::{ErrorBody, Problem, ProblemKind, Refused};
@@ -74,6 +75,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for Asked<T> 
         }
         let parsed = serde_json::from_slice(&body);
         parsed.map(Self).map_err(|err| explain::bad_request(&err.to_string()).into())
+    }
+}
+
+/// A target's name, out of a call's path.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failed> {
+        let name = Path::from_request_parts(parts, state).await;
+        let Path(name) = name.map_err(|err| explain::bad_request(&err.body_text()))?;
+        Ok(Self(name))
     }
 }
 

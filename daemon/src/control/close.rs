@@ -1,16 +1,16 @@
 //! `close`: ends a target's visits and holds, and stops its bastion.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use bastion_api::{CloseAnswer, CloseRequest, Refused, SCHEMA_VERSION};
 
-use super::answer::{Asked, Failed, Told};
+use super::answer::{Asked, Failed, Named, Told};
 use super::{Desk, status};
 use crate::explain;
 
 /// `POST /v1/targets/{name}/close`
 pub(super) async fn close(
     State(desk): State<Desk>,
-    Path(name): Path<String>,
+    Named(name): Named,
     Asked(request): Asked<CloseRequest>,
 ) -> Result<Told<CloseAnswer>, Failed> {
     let target = desk.target(&name)?;

@@ -10,6 +10,8 @@ mod open;
 mod password;
 mod peer;
 mod status;
+#[cfg(test)]
+mod tests;
 mod version;
 
 use std::collections::BTreeMap;

@@ -1,13 +1,13 @@
 //! `open`: starts a target's bastion as a visit would, and tells how it goes.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use bastion_api::{EventKind, OpenEvent, OpenRequest, SCHEMA_VERSION, Timestamp};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::answer::{Asked, Failed, lines};
+use super::answer::{Asked, Failed, Named, lines};
 use super::{Desk, status};
 use crate::config::Target;
 use crate::explain;
@@ -16,7 +16,7 @@ use crate::keeper::{Holder, Lease, Refusal, Start};
 /// `POST /v1/targets/{name}/open`
 pub(super) async fn open(
     State(desk): State<Desk>,
-    Path(name): Path<String>,
+    Named(name): Named,
     Asked(request): Asked<OpenRequest>,
 ) -> Result<Response, Failed> {
     let target = desk.target(&name)?.clone();

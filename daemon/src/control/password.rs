@@ -1,16 +1,16 @@
 //! `password`: fetched when it is asked for, kept nowhere.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use bastion_api::{Password, SCHEMA_VERSION};
 
 use super::Desk;
-use super::answer::{Failed, Told};
+use super::answer::{Failed, Named, Told};
 use crate::explain;
 
 /// `GET /v1/targets/{name}/password`
 pub(super) async fn password(
     State(desk): State<Desk>,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Result<Told<Password>, Failed> {
     let target = desk.target(&name)?;
     let Some(secret) = &target.password else {

@@ -14,7 +14,7 @@ use crate::host;
 /// The caller of one connection, as the kernel tells.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer {
-    uid: Option<u32>,
+    pub(super) uid: Option<u32>,
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
