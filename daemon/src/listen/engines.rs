@@ -92,3 +92,35 @@ fn engine_of(database: &Database) -> Engine {
     let by_name = database.engine.as_deref().map(Engine::from_name);
     by_name.unwrap_or_else(|| Engine::from_port(database.remote.port))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use dbwire::Engine;
+
+    use super::Engines;
+    use crate::config::{self, Target};
+
+    #[test]
+    fn what_was_discovered_is_remembered_of_the_database_and_not_of_the_targets_name() {
+        let state = tempfile::tempdir().unwrap();
+        let engines = Engines::remembered(state.path());
+        assert_eq!(engines.known(&target("rds = \"one\"")), None);
+        engines.remember(&target("rds = \"one\""), Engine::Mysql);
+        let next_run = Engines::remembered(state.path());
+        assert_eq!(next_run.known(&target("rds = \"one\"")), Some(Engine::Mysql));
+        assert_eq!(next_run.known(&target("rds = \"two\"")), None);
+        assert_eq!(next_run.known(&target("aurora = \"one\"")), None);
+    }
+
+    fn target(database: &str) -> Target {
+        let text = format!(
+            "[site.s]\nregion = \"eu-west-1\"\ncluster = \"c\"\ntask_definition = \"t\"\n\
+             subnets = [\"subnet-0123456789abcdef0\"]\n\
+             security_groups = [\"sg-0123456789abcdef0\"]\n\
+             [target.db]\nsite = \"s\"\n{database}\nlisten = 15432\n"
+        );
+        config::parse(Path::new("config.toml"), &text).unwrap().targets.remove(0)
+    }
+}
