@@ -98,22 +98,29 @@ impl Check<'_> {
         let subnets = self.select(written.subnets, "subnets", "subnet-", own);
         let groups = self.select(written.security_groups, "security_groups", "sg-", own);
         let spot = self.spot(written.launch);
+        let profile = self.maybe(written.profile, |check, at| check.plain(at, "profile"));
+        let region = self.maybe(written.region, Self::region);
+        let idle_timeout = self.idle_timeout(written.idle_timeout);
+        let start_timeout = self.start_timeout(written.start_timeout);
+        let endpoints = self.hosts(written.endpoints);
+        // Only now: what is missing hides no other fault.
+        let runs = runs?;
         Some(SiteConfig {
             site: Site {
                 name: written.name.value,
-                profile: self.maybe(written.profile, |check, at| check.plain(at, "profile")),
-                region: self.maybe(written.region, Self::region),
+                profile,
+                region,
                 cluster: cluster.unwrap_or_default(),
-                runs: runs?,
+                runs,
                 container,
                 subnets: subnets.unwrap_or_else(|| Select::Ids(Vec::new())),
                 security_groups: groups.unwrap_or_else(|| Select::Ids(Vec::new())),
                 spot,
                 assign_public_ip: written.assign_public_ip.given().is_some_and(|at| at.value),
             },
-            idle_timeout: self.idle_timeout(written.idle_timeout).unwrap_or(IDLE_TIMEOUT),
-            start_timeout: self.start_timeout(written.start_timeout).unwrap_or(START_TIMEOUT),
-            endpoints: self.hosts(written.endpoints).unwrap_or_default(),
+            idle_timeout: idle_timeout.unwrap_or(IDLE_TIMEOUT),
+            start_timeout: start_timeout.unwrap_or(START_TIMEOUT),
+            endpoints: endpoints.unwrap_or_default(),
         })
     }
 

@@ -289,6 +289,23 @@ site = "prod"
 }
 
 #[test]
+fn a_missing_key_hides_no_other_fault_of_its_site() {
+    let text = "[site.s]\ncluster = \"c\"\nsubnets = [\"subnet-0123456789abcdef0\"]\n\
+                security_groups = [\"sg-0123456789abcdef0\"]\n\
+                idle_timeout = \"15 parsecs\"\nstart_timeout = \"soon\"\n";
+    let told = told(text);
+    let heads: Vec<&str> = told.iter().map(|fault| fault.split(" | ").next().unwrap()).collect();
+    assert_eq!(
+        heads,
+        [
+            "1 site.s.task_definition: missing",
+            "5 site.s.idle_timeout: \"15 parsecs\" is no time",
+            "6 site.s.start_timeout: \"soon\" is no time",
+        ]
+    );
+}
+
+#[test]
 fn two_targets_on_one_port_are_both_named() {
     let meet = [
         ("15432", "15432"),
