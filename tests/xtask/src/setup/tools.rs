@@ -1,4 +1,4 @@
-//! Small programs that the stories run as a person would: nc, curl, openssl, systemd's own tools.
+//! Small programs that the stories run as a person would (nc, curl, openssl, systemd's own), and what builds the peers.
 
 use crate::Failure;
 use crate::place::on_path;
@@ -40,6 +40,17 @@ const TOOLS: &[Tool] = &[
         program: "openssl",
         linux_only: false,
         package: Package { what: "OpenSSL", apt: &["openssl"], brew: "openssl@3" },
+    },
+    // A third-party client compiles OpenSSL.
+    Tool {
+        program: "make",
+        linux_only: true,
+        package: Package { what: "make", apt: &["make"], brew: "" },
+    },
+    Tool {
+        program: "perl",
+        linux_only: true,
+        package: Package { what: "Perl", apt: &["perl"], brew: "" },
     },
     Tool {
         program: "unshare",
