@@ -77,6 +77,14 @@ impl Tunnels {
         Self { tasks, events, doors: Arc::default() }
     }
 
+    /// Whether a tunnel for this route stands at this moment.
+    pub fn stands(&self, route: &Route) -> bool {
+        let key = (route.bastion.task.clone(), route.remote.clone());
+        self.doors().get(&key).is_some_and(
+            |door| matches!(&*door.borrow(), Some(Ok(opened)) if !opened.tunnel.is_closed()),
+        )
+    }
+
     /// A stream to the route's remote, through a tunnel that is there or a new one.
     pub async fn stream(&self, route: &Route) -> Result<Passage, TunnelFailure> {
         let tunnel = self.tunnel(route, REOPEN_PATIENCE).await?;

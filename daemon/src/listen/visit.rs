@@ -78,7 +78,14 @@ where
     // A lease and a stream, unless the visitor leaves first.
     let admitted = async {
         let lease = house.keeper.lease(name, Holder::Visit).await.map_err(NoWay::Bastion)?;
-        let passage = house.tunnels.stream(lease.route()).await.map_err(NoWay::Tunnel)?;
+        if !house.tunnels.stands(lease.route()) {
+            // It was lost, maybe with its task: who looks knows before a new session is refused.
+            house.keeper.doubt(name);
+        }
+        let passage = tokio::select! {
+            passage = house.tunnels.stream(lease.route()) => passage.map_err(NoWay::Tunnel)?,
+            refusal = lease.revoked() => return Err(NoWay::Bastion(refusal)),
+        };
         Ok::<_, NoWay>((lease, passage))
     };
     let (lease, Passage { tunnel, mut stream }) = tokio::select! {
