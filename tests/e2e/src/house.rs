@@ -190,8 +190,8 @@ impl House {
     /// # Panics
     /// When there is none.
     pub fn task(&self) -> TaskView {
-        let ours = self.sim.tasks().into_iter().rfind(|task| !task.of_service());
-        ours.expect("a task was asked for")
+        let ours = self.sim.tasks().into_iter().filter(|task| !task.of_service());
+        ours.max_by_key(|task| task.times.created).expect("a task was asked for")
     }
 
     /// Waits until no task of ours is left.
