@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_ecs::types::{Container, ManagedAgent, ManagedAgentName, Task};
+use aws_sdk_ecs::types::{Container, ManagedAgent, ManagedAgentName, Task, TaskStopCode};
 use bastion_cloud::{Bastion, CloudError, Kind, Progress, Stage, TaskId};
 use tokio::time::Instant;
 use tracing::debug;
@@ -183,6 +183,12 @@ enum Look {
 
 fn look(task: &Task, container: &str) -> Look {
     if let Some(end) = ecs::end(task) {
+        // ECS tells that a container has exited a moment before it tells how: that moment is worth waiting for.
+        let exited = task.stop_code() == Some(&TaskStopCode::EssentialContainerExited);
+        let told_all = matches!(task.last_status(), Some("STOPPED" | "DELETED"));
+        if exited && end.exit_code.is_none() && !told_all {
+            return Look::On(Stage::Provisioning);
+        }
         let kind = Kind::TaskStopped { code: end.code, exit_code: end.exit_code };
         return Look::Over { kind, message: end.words };
     }
@@ -287,6 +293,18 @@ mod tests {
             .containers(container("proxy", Some("PENDING")))
             .build();
         assert_eq!(look(&running, "proxy"), Look::On(Stage::StartingAgent));
+    }
+
+    #[test]
+    fn a_container_that_has_exited_is_waited_for_until_its_exit_code_is_told() {
+        let ending = |status: &str| {
+            let ending = task(status).stop_code(TaskStopCode::EssentialContainerExited);
+            look(&ending.build(), "proxy")
+        };
+        assert_eq!(ending("STOPPING"), Look::On(Stage::Provisioning));
+        let Look::Over { kind, .. } = ending("STOPPED") else { panic!("it has stopped") };
+        let code = Some("EssentialContainerExited".to_owned());
+        assert_eq!(kind, Kind::TaskStopped { code, exit_code: None });
     }
 
     #[test]
