@@ -71,14 +71,26 @@ async fn a_second_visit_uses_the_bastion_and_the_tunnel_of_the_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn open_starts_the_bastion_and_prints_where_to_connect() {
-    let house = House::script_way().await;
+    // Each stage lasts longer than the daemon waits between two looks.
+    let slower = |sim: &mut bastion_sim::SimConfig| {
+        sim.timings.provisioning_ms = 1_500;
+        sim.timings.pulling_ms = 1_500;
+        sim.timings.agent_ms = 1_500;
+    };
+    let house = Plan::new(configs::SCRIPT_WAY).postgres().sim(slower).build().await;
 
     let opened = house.ctl(&["open", "prod-db"]).await;
 
     let port = house.port("prod-db");
     assert!(opened.ok().contains(&format!("127.0.0.1:{port}")), "{opened}");
     assert!(opened.out.contains("psql"), "a line to paste: {opened}");
-    for stage in ["asking for a task", "starting the agent", "connecting"] {
+    for stage in [
+        "asking for a task",
+        "attaching the network",
+        "pulling image",
+        "starting the agent",
+        "connecting",
+    ] {
         assert!(opened.err.contains(stage), "{stage} is told: {opened}");
     }
     assert_eq!(house.target("prod-db").await.state, State::Ready);
