@@ -1,14 +1,18 @@
 //! The figures, measured by `tests/bench` in processes of its own.
 
+use std::process::Command;
+
 use clap::Args;
 
 use xtask::Failure;
 use xtask::failure::run_loud;
 use xtask::setup::{Consent, postgres};
 
-use super::build::{Part, build, cargo};
+use super::build::{Part, build};
 
 /// Measure the figures that we promise, each beside what it is promised against
+///
+/// What is measured is a release build, which the first time takes minutes more.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// Only the figures whose name contains this
@@ -26,8 +30,7 @@ impl Bench {
     pub(crate) fn run(self) -> Result<(), Failure> {
         let postgres = postgres::Programs::ensure(Consent::new(self.yes))?;
         let built = build(Part::Benches)?;
-        let mut bench = cargo();
-        bench.args(["run", "--quiet", "--package", "bastion-bench", "--"]);
+        let mut bench = Command::new(built.bin.join("bastion-bench"));
         if self.json {
             bench.arg("--json");
         }
