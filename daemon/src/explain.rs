@@ -5,7 +5,7 @@
 
 use bastion_api::{Problem, ProblemKind as Sort, VisitStatus};
 use bastion_cloud::{CloudError, Kind, Remote};
-use ssm_tunnel::{Closed, OpenError};
+use ssm_tunnel::{Closed, OpenError, StreamError};
 
 use crate::config::Target;
 use crate::keeper::Refusal;
@@ -58,7 +58,11 @@ fn tunnel(target: &Target, failure: &TunnelFailure) -> Problem {
     match failure {
         TunnelFailure::Session(err) => cloud(target, err),
         TunnelFailure::Open(err) => not_opened(target, err),
-        TunnelFailure::Stream(err) => tunnel_lost(target).because(chain(err.as_ref()).join(": ")),
+        TunnelFailure::Stream(err) => match err.as_ref() {
+            // The tunnel's own end is the reason, and may be about the database's name.
+            StreamError::Closed(why) => tunnel_closed(target, why),
+            StreamError::Refused(_) => tunnel_lost(target).because(chain(err.as_ref()).join(": ")),
+        },
         TunnelFailure::Stopping => stopping(target),
     }
 }
@@ -445,3 +449,6 @@ fn chain(err: &dyn std::error::Error) -> Vec<String> {
     }
     words
 }
+
+#[cfg(test)]
+mod tests;
