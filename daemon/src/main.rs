@@ -42,7 +42,13 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(err) => fail(&err, exit_code(&err)),
+        Err(err) => {
+            let code = fail(&err, exit_code(&err));
+            if let Some(hint) = err.hint() {
+                say(&format!("hint: {hint}"));
+            }
+            code
+        }
     }
 }
 

@@ -181,6 +181,36 @@ pub enum RunError {
     Vital(String),
 }
 
+impl RunError {
+    /// What to type, where something helps.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Path(err) => Some(err.hint().to_owned()),
+            Self::State(StateError::Locked { pid, .. }) => Some(pid.map_or_else(
+                || "systemctl --user stop bastiond".to_owned(),
+                |pid| format!("systemctl --user stop bastiond, or kill {pid}"),
+            )),
+            Self::State(StateError::Foreign { .. }) => {
+                Some("name a directory of your own: --state-dir DIR".to_owned())
+            }
+            Self::Bind(unix::BindError::TooLong { .. }) => Some(
+                "name a shorter path: BASTION_SOCKET=/tmp/bastiond-$UID/control.sock".to_owned(),
+            ),
+            Self::Bind(unix::BindError::Open { dir, .. }) => {
+                Some(format!("chmod 700 {}", dir.display()))
+            }
+            Self::Bind(unix::BindError::Live { .. } | unix::BindError::Busy { .. }) => {
+                Some("another bastiond answers there: bastionctl version".to_owned())
+            }
+            Self::Signals(_)
+            | Self::State(StateError::Io { .. })
+            | Self::Bind(unix::BindError::NotASocket { .. } | unix::BindError::System { .. })
+            | Self::Socket(_)
+            | Self::Vital(_) => None,
+        }
+    }
+}
+
 /// The control socket, and its path where we have bound it and have to remove it.
 fn control_socket(
     inherited: Option<StdUnixListener>,
