@@ -1,7 +1,7 @@
 //! Tunnels by bastion and remote: opened once, shared by every visit, closed with their bastion.
 
 use std::collections::HashMap;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -145,6 +145,8 @@ impl Tunnels {
         door
     }
 
+    /// Opens a tunnel; a second time where the agent kept silent: a session that has just ended holds its place until
+    /// its worker is gone, some seconds later, and the wait for the handshake is longer than that.
     async fn open(
         &self,
         route: &Route,
@@ -152,6 +154,23 @@ impl Tunnels {
         unwanted: impl Future<Output = ()>,
     ) -> Result<Opened, TunnelFailure> {
         let mut unwanted = pin!(unwanted);
+        match self.open_once(route, patience, unwanted.as_mut()).await {
+            Err(TunnelFailure::Open(err))
+                if matches!(*err, OpenError::HandshakeDeadline { .. }) =>
+            {
+                debug!(target = route.target, "no handshake; once more");
+                self.open_once(route, patience, unwanted).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_once(
+        &self,
+        route: &Route,
+        patience: Duration,
+        mut unwanted: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Opened, TunnelFailure> {
         let cloud = &route.cloud;
         let session = tokio::select! {
             session = cloud.start_session(&route.bastion, &route.remote, patience) => session,

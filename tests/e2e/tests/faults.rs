@@ -368,3 +368,43 @@ async fn a_problem_is_gone_once_its_cause_is() {
 
     assert_eq!(house.target("prod-db").await.problems, []);
 }
+
+/// An agent that takes so many sessions and no more, with time enough for two handshakes to fail.
+async fn with_places(places: usize) -> House {
+    let plan = Plan::new(configs::SCRIPT_WAY).start_timeout("90s").postgres();
+    plan.sim(|sim| sim.session.workers_limit = places).build().await
+}
+
+#[tokio::test]
+async fn an_agent_whose_places_are_all_taken_is_told_with_the_likely_cause() {
+    let house = with_places(0).await;
+    let opened = house.ctl(&["open", "prod-db"]).await;
+    assert_eq!(opened.code(), Some(9), "{opened}");
+    assert!(opened.err.contains("two sessions at once"), "{opened}");
+    one_problem(&house, "D20", "no place").await;
+    house.until_nothing_runs(Duration::from_secs(15)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_becomes_free_while_the_agent_is_silent_is_taken() {
+    let house = with_places(0).await;
+    let visit = house.psql("prod-db", "SELECT 1");
+    house.until_called("StartSession", 1, Duration::from_secs(20)).await;
+    house.sim().gateway().alter(|settings| settings.sessions_per_container = 2);
+    assert_eq!(visit.finish().await.ok().trim(), "1");
+    assert_eq!(house.called("RunTask").len(), 1, "the bastion is the same");
+}
+
+#[tokio::test]
+async fn an_agent_that_is_too_old_is_told() {
+    let plan = Plan::new(configs::SCRIPT_WAY).start_timeout("30s").postgres();
+    let old = |sim: &mut bastion_sim::SimConfig| {
+        "3.0.196.0".clone_into(&mut sim.session.agent_version);
+    };
+    let house = plan.sim(old).build().await;
+    let opened = house.ctl(&["open", "prod-db"]).await;
+    assert_eq!(opened.code(), Some(9), "{opened}");
+    assert!(opened.err.contains("3.0.196.0"), "{opened}");
+    one_problem(&house, "D22", "too old").await;
+    house.until_nothing_runs(Duration::from_secs(15)).await;
+}
