@@ -5,7 +5,7 @@ mod told;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bastion_api::State;
+use bastion_api::{EventKind, State};
 use bastion_cloud::{Cloud, CloudError, DatabaseRef, Kind, Runs, Select, Site};
 use tokio::sync::mpsc;
 
@@ -227,12 +227,24 @@ async fn nothing_wakes_a_keeper_of_cold_targets() {
     assert!(tokio::time::timeout(hour, it.running.next_tick()).await.is_err());
 }
 
+#[tokio::test(start_paused = true)]
+async fn each_time_that_nobody_uses_a_bastion_any_more_is_told() {
+    let it = Story::begin();
+    for _ in 0..2 {
+        drop(it.keeper.lease("db", Holder::Visit).await.unwrap());
+        it.standing().await;
+    }
+    let (past, _) = it.events.since(0);
+    assert_eq!(past.iter().filter(|event| event.kind == EventKind::BastionIdle).count(), 2);
+}
+
 /// A keeper of one target.
 struct Story {
     keeper: Keeper,
     aws: Arc<Told>,
     ways: Arc<Doors>,
     hand: Hand,
+    events: Events,
     failures: mpsc::UnboundedReceiver<(Arc<Target>, Refusal)>,
     _tasks: Ending,
 }
@@ -244,6 +256,7 @@ struct Prepared {
     aws: Arc<Told>,
     ways: Arc<Doors>,
     hand: Hand,
+    events: Events,
     failures: mpsc::UnboundedReceiver<(Arc<Target>, Refusal)>,
     tasks: Tasks,
 }
@@ -263,16 +276,17 @@ impl Story {
         let tasks = Tasks::new();
         let (aws, ways) = (Arc::new(Told::default()), Arc::new(Doors::default()));
         let (tell, failures) = mpsc::unbounded_channel();
+        let events = Events::new(clock.clone());
         let (keeper, running) = Keeper::new(Parts {
             targets: vec![(Arc::new(target()), Arc::clone(&aws) as Arc<dyn Cloud>)],
             started_by: "bastiond/test".to_owned(),
-            clock: clock.clone(),
-            events: Events::new(clock),
+            clock,
+            events: events.clone(),
             tunnels: Arc::clone(&ways) as Arc<dyn Ways>,
             tasks: tasks.clone(),
             failures: tell,
         });
-        Prepared { keeper, running, aws, ways, hand, failures, tasks }
+        Prepared { keeper, running, aws, ways, hand, events, failures, tasks }
     }
 
     fn begin() -> Self {
@@ -280,9 +294,9 @@ impl Story {
     }
 
     fn run(prepared: Prepared) -> Self {
-        let Prepared { keeper, running, aws, ways, hand, failures, tasks } = prepared;
+        let Prepared { keeper, running, aws, ways, hand, events, failures, tasks } = prepared;
         tasks.spawn("keeper", running.run());
-        Self { keeper, aws, ways, hand, failures, _tasks: Ending(tasks) }
+        Self { keeper, aws, ways, hand, events, failures, _tasks: Ending(tasks) }
     }
 
     async fn standing(&self) -> Standing {

@@ -76,7 +76,8 @@ impl Ward {
         now: Instant,
     ) -> Option<(EventKind, &'static str)> {
         let idle = matches!(phase, Phase::Ready { idle_due: Some(_), .. });
-        let fell_idle = idle && !std::mem::replace(&mut self.idle, idle);
+        let was_idle = std::mem::replace(&mut self.idle, idle);
+        let fell_idle = idle && !was_idle;
         let state = view::state(phase, self.failure.as_ref());
         if self.state.0 == state {
             return fell_idle.then_some((EventKind::BastionIdle, "nobody uses it any more"));
