@@ -54,12 +54,13 @@ fn main() -> ExitCode {
 
 /// `--check`: says every fault of the config, and leaves.
 fn check(args: &Args) -> ExitCode {
-    let report = config::report(args.config.as_deref());
+    let loaded = config::load(args.config.as_deref());
+    let report = config::report(args.config.as_deref(), &loaded);
     let code = if report.ok { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
     let text = if args.json {
         serde_json::to_string_pretty(&report).unwrap_or_default()
     } else {
-        match config::load(args.config.as_deref()) {
+        match loaded {
             Ok(config) => match config.path {
                 Some(path) => format!("{}: ok", path.display()),
                 None => format!("no config file at {}", report.path.unwrap_or_default()),

@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::{Config, Faults, Listen, SiteConfig, Target};
 
-/// Reads the config as [`super::load`] does, and reports it whether it is good or not.
-pub fn report(explicit: Option<&Path>) -> ConfigReport {
+/// Reports what [`super::load`] made of the config, whether it is good or not.
+pub fn report(explicit: Option<&Path>, loaded: &Result<Config, Faults>) -> ConfigReport {
     let env = Env::of_process();
-    let mut report = match super::load_in(explicit, &env) {
+    let mut report = match loaded {
         Ok(config) => config.report(),
         Err(faults) => faults.report(),
     };
