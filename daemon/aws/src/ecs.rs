@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_ecs::error::ProvideErrorMetadata;
+use aws_sdk_ecs::operation::list_tasks::builders::ListTasksFluentBuilder;
 use aws_sdk_ecs::operation::run_task::RunTaskError;
 use aws_sdk_ecs::operation::run_task::builders::RunTaskFluentBuilder;
 use aws_sdk_ecs::types::{
@@ -84,22 +85,21 @@ pub(crate) async fn list_tasks(
 ) -> Result<Vec<TaskId>, CloudError> {
     let clients = access.clients().await?;
     // startedBy "must be the only filter you use" (aws.md 3.4).
-    let arns = clients
-        .ecs
-        .list_tasks()
-        .cluster(&site.cluster)
-        .started_by(started_by)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<String>, _>>()
-        .await;
-    match arns {
-        Ok(arns) => Ok(arns.into_iter().map(TaskId::new).collect()),
-        Err(err) => {
-            Err(clustered(&clients, &site.cluster, clients.refusal(LIST_TASKS, &err)).await)
-        }
+    let asked = clients.ecs.list_tasks().cluster(&site.cluster).started_by(started_by);
+    match every_page(&clients, asked).await {
+        Ok(tasks) => Ok(tasks),
+        Err(refusal) => Err(clustered(&clients, &site.cluster, refusal).await),
     }
+}
+
+/// All tasks that a ListTasks asks for, page after page.
+pub(crate) async fn every_page(
+    clients: &Clients,
+    asked: ListTasksFluentBuilder,
+) -> Result<Vec<TaskId>, Refusal> {
+    let arns = asked.into_paginator().items().send().collect::<Result<Vec<String>, _>>().await;
+    let arns = arns.map_err(|err| clients.refusal(LIST_TASKS, &err))?;
+    Ok(arns.into_iter().map(TaskId::new).collect())
 }
 
 /// Asks for a task's end; one that has ended, or that nobody knows, is done with.

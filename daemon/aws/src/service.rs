@@ -6,7 +6,7 @@ use aws_sdk_ecs::types::{Service, Task};
 use bastion_cloud::{CloudError, Kind, Runs, Site, TaskId};
 
 use crate::access::{Access, Clients};
-use crate::ecs::{self, LIST_TASKS, clustered, describe_tasks};
+use crate::ecs::{self, clustered, describe_tasks, every_page};
 use crate::near::near;
 
 /// The best of the service's tasks.
@@ -60,25 +60,13 @@ pub(crate) async fn describe(
 }
 
 async fn list(clients: &Clients, site: &Site, name: &str) -> Result<Vec<TaskId>, CloudError> {
-    let arns = clients
-        .ecs
-        .list_tasks()
-        .cluster(&site.cluster)
-        .service_name(name)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<Vec<String>, _>>()
-        .await;
-    match arns {
-        Ok(arns) => Ok(arns.into_iter().map(TaskId::new).collect()),
-        Err(err) => {
-            let refusal = clients.refusal(LIST_TASKS, &err);
-            if refusal.is("ServiceNotFoundException") {
-                return Err(unknown(clients, site, name).await);
-            }
-            Err(clustered(clients, &site.cluster, refusal).await)
+    let asked = clients.ecs.list_tasks().cluster(&site.cluster).service_name(name);
+    match every_page(clients, asked).await {
+        Ok(tasks) => Ok(tasks),
+        Err(refusal) if refusal.is("ServiceNotFoundException") => {
+            Err(unknown(clients, site, name).await)
         }
+        Err(refusal) => Err(clustered(clients, &site.cluster, refusal).await),
     }
 }
 

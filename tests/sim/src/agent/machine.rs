@@ -223,29 +223,25 @@ impl Machine {
 
     /// Whether the destinations are read.
     pub fn has_room(&self) -> bool {
-        match &self.phase {
-            Phase::Serving { mux, .. } => mux.has_room(),
-            Phase::Connecting
-            | Phase::Shaking { .. }
-            | Phase::Completing { .. }
-            | Phase::Deaf { .. }
-            | Phase::Preparing { .. }
-            | Phase::Ending { .. }
-            | Phase::Over => false,
-        }
+        self.mux().is_some_and(Mux::has_room)
     }
 
     /// How many streams there are.
     pub fn streams(&self) -> usize {
+        self.mux().map_or(0, Mux::streams)
+    }
+
+    /// The streams, while they are served.
+    fn mux(&self) -> Option<&Mux> {
         match &self.phase {
-            Phase::Serving { mux, .. } => mux.streams(),
+            Phase::Serving { mux, .. } => Some(mux),
             Phase::Connecting
             | Phase::Shaking { .. }
             | Phase::Completing { .. }
             | Phase::Deaf { .. }
             | Phase::Preparing { .. }
             | Phase::Ending { .. }
-            | Phase::Over => 0,
+            | Phase::Over => None,
         }
     }
 

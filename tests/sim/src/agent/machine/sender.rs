@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ssm_proto::message::{Message, MessageId, MessageKind};
 use ssm_proto::payload as types;
 
-use super::{Machine, Now, Output, Phase, TICK, Ticket};
+use super::{Machine, Mux, Now, Output, Phase, TICK, Ticket};
 
 impl Machine {
     /// The sender: the handshake and flags at once, data one message at a time with a pause after each.
@@ -97,17 +97,7 @@ impl Machine {
     }
 
     pub(super) fn has_output(&self) -> bool {
-        let mux = match &self.phase {
-            Phase::Serving { mux, .. } => mux.has_output(),
-            Phase::Connecting
-            | Phase::Shaking { .. }
-            | Phase::Completing { .. }
-            | Phase::Deaf { .. }
-            | Phase::Preparing { .. }
-            | Phase::Ending { .. }
-            | Phase::Over => false,
-        };
-        mux || !self.controls.is_empty()
+        self.mux().is_some_and(Mux::has_output) || !self.controls.is_empty()
     }
 }
 
