@@ -20,6 +20,7 @@ pub(super) async fn status(State(desk): State<Desk>) -> Told<Status> {
         started_at: desk.started_at,
         config: desk.config.path.as_ref().map(|path| path.display().to_string()),
         targets: all(&desk).await,
+        today_usd: None,
     })
 }
 
@@ -64,6 +65,11 @@ pub(super) async fn of(desk: &Desk, name: &str) -> TargetStatus {
         holds: 0,
         idle_stop_seconds: None,
         problems: Vec::new(),
+        bastions: Vec::new(),
+        tunnels: 0,
+        paused: None,
+        kept_up: None,
+        today_usd: None,
     })
 }
 
@@ -111,6 +117,11 @@ fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatu
         holds: standing.holds,
         idle_stop_seconds: standing.idle_stop.map(|left| left.as_secs()),
         problems,
+        bastions: Vec::new(),
+        tunnels: 0,
+        paused: None,
+        kept_up: None,
+        today_usd: None,
     }
 }
 

@@ -115,6 +115,9 @@ impl Guest {
             waiting: self.waiting.load(Ordering::Relaxed),
             bytes_in: self.moved.inward.load(Ordering::Relaxed),
             bytes_out: self.moved.outward.load(Ordering::Relaxed),
+            uid: None,
+            silent_seconds: None,
+            retiring: false,
         }
     }
 }

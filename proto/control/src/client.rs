@@ -24,8 +24,8 @@ use self::exchange::Exchange;
 pub use self::lines::Lines;
 use crate::paths::{Env, control_sockets};
 use crate::{
-    CloseAnswer, CloseRequest, ConfigReport, Event, Health, OpenEvent, OpenRequest, Password,
-    Status, Targets, Version,
+    Audit, CloseAnswer, CloseRequest, ConfigReport, Cost, Event, GroupBy, Health, OpenEvent,
+    OpenRequest, Password, ReloadAnswer, Status, Targets, Timestamp, Version,
 };
 
 /// The daemon, as a program sees it that talks to it.
@@ -43,6 +43,19 @@ pub struct EventsWanted {
     pub since: Option<u64>,
     /// Only those of this target.
     pub target: Option<String>,
+}
+
+/// Which part of the ledger is wanted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LedgerWanted {
+    /// From when; the daemon's own choice where none is given: today, for the cost, else a week.
+    pub since: Option<Timestamp>,
+    /// Until when; until now where none is given.
+    pub until: Option<Timestamp>,
+    /// Only what concerns this target.
+    pub target: Option<String>,
+    /// Sums of what each row stands for.
+    pub by: Option<GroupBy>,
 }
 
 impl Client {
@@ -100,6 +113,21 @@ impl Client {
         Ok(exchange.lines(silence))
     }
 
+    /// What bastions have cost.
+    pub async fn cost(&self, wanted: &LedgerWanted) -> Result<Cost, ClientError> {
+        self.get(wanted.path("/v1/cost"), SLOW).await
+    }
+
+    /// Who went where.
+    pub async fn audit(&self, wanted: &LedgerWanted) -> Result<Audit, ClientError> {
+        self.get(wanted.path("/v1/audit"), SLOW).await
+    }
+
+    /// Has the daemon read its config again.
+    pub async fn reload(&self) -> Result<ReloadAnswer, ClientError> {
+        self.call(Method::POST, "/v1/reload".into(), None, QUICK).await
+    }
+
     /// The config that the daemon runs with.
     pub async fn config(&self) -> Result<ConfigReport, ClientError> {
         self.get("/v1/config".into(), QUICK).await
@@ -150,12 +178,24 @@ impl EventsWanted {
         let since = self.since.map(|seq| format!("since={seq}"));
         let target = self.target.as_deref().map(|name| format!("target={}", escaped(name)));
         let follow = self.follow.then(|| "follow=true".to_owned());
-        let query: Vec<String> = [follow, since, target].into_iter().flatten().collect();
-        if query.is_empty() {
-            return "/v1/events".into();
-        }
-        format!("/v1/events?{}", query.join("&"))
+        with_query("/v1/events", [follow, since, target])
     }
+}
+
+impl LedgerWanted {
+    fn path(&self, call: &str) -> String {
+        let since = self.since.map(|time| format!("since={}", escaped(&time.to_string())));
+        let until = self.until.map(|time| format!("until={}", escaped(&time.to_string())));
+        let target = self.target.as_deref().map(|name| format!("target={}", escaped(name)));
+        let by = self.by.map(|by| format!("by={}", by.word()));
+        with_query(call, [since, until, target, by])
+    }
+}
+
+/// A call's path with what is asked for behind it.
+fn with_query<const N: usize>(call: &str, query: [Option<String>; N]) -> String {
+    let query: Vec<String> = query.into_iter().flatten().collect();
+    if query.is_empty() { call.into() } else { format!("{call}?{}", query.join("&")) }
 }
 
 fn body(request: &impl Serialize) -> Vec<u8> {
@@ -198,5 +238,12 @@ mod tests {
         assert_eq!(EventsWanted::default().path(), "/v1/events");
         let wanted = EventsWanted { follow: true, since: Some(7), target: Some("a b".into()) };
         assert_eq!(wanted.path(), "/v1/events?follow=true&since=7&target=a%20b");
+        assert_eq!(LedgerWanted::default().path("/v1/cost"), "/v1/cost");
+        let wanted = LedgerWanted {
+            since: Some(Timestamp::UNIX_EPOCH),
+            by: Some(GroupBy::Day),
+            ..LedgerWanted::default()
+        };
+        assert_eq!(wanted.path("/v1/audit"), "/v1/audit?since=1970-01-01T00%3A00%3A00Z&by=day");
     }
 }

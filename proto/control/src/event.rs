@@ -41,16 +41,26 @@ pub enum EventKind {
     BastionReady,
     /// A bastion is no longer used and will be stopped when its time is up.
     BastionIdle,
+    /// A bastion of an earlier daemon was found and is used on.
+    BastionAdopted,
+    /// A bastion takes no new visits, because it will have run for its longest time.
+    BastionRetiring,
     /// A bastion is being stopped.
     BastionStopping,
     /// A bastion has stopped.
     BastionStopped,
     /// A tunnel was opened.
     TunnelOpened,
+    /// A tunnel is away, and what goes through it stands still.
+    TunnelPaused,
+    /// A tunnel that was away is back.
+    TunnelResumed,
     /// A tunnel was closed.
     TunnelClosed,
     /// A visit came.
     VisitOpened,
+    /// A visit has moved no byte for so long that it keeps its bastion no longer.
+    VisitSilent,
     /// A visit ended.
     VisitClosed,
     /// A visit was sent away.
@@ -59,6 +69,8 @@ pub enum EventKind {
     HoldPlaced,
     /// A hold ended.
     HoldEnded,
+    /// The config was read again.
+    ConfigReloaded,
     /// A problem came up.
     ProblemFound,
     /// A problem went away.
@@ -80,15 +92,21 @@ impl EventKind {
             Self::BastionStage => "bastion_stage",
             Self::BastionReady => "bastion_ready",
             Self::BastionIdle => "bastion_idle",
+            Self::BastionAdopted => "bastion_adopted",
+            Self::BastionRetiring => "bastion_retiring",
             Self::BastionStopping => "bastion_stopping",
             Self::BastionStopped => "bastion_stopped",
             Self::TunnelOpened => "tunnel_opened",
+            Self::TunnelPaused => "tunnel_paused",
+            Self::TunnelResumed => "tunnel_resumed",
             Self::TunnelClosed => "tunnel_closed",
             Self::VisitOpened => "visit_opened",
+            Self::VisitSilent => "visit_silent",
             Self::VisitClosed => "visit_closed",
             Self::VisitRefused => "visit_refused",
             Self::HoldPlaced => "hold_placed",
             Self::HoldEnded => "hold_ended",
+            Self::ConfigReloaded => "config_reloaded",
             Self::ProblemFound => "problem_found",
             Self::ProblemCleared => "problem_cleared",
             Self::Unknown => "unknown",

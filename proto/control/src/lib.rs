@@ -9,6 +9,9 @@
 //! | `POST /v1/targets/{name}/close` | [`CloseRequest`] | [`CloseAnswer`], or 409 with [`Refused`] |
 //! | `GET /v1/targets/{name}/password` | | [`Password`] |
 //! | `GET /v1/events?follow=true&since=N&target=T` | | lines of [`Event`] |
+//! | `GET /v1/cost?since=T&until=T&by=target` | | [`Cost`] |
+//! | `GET /v1/audit?since=T&until=T&target=T&by=day` | | [`Audit`] |
+//! | `POST /v1/reload` | | [`ReloadAnswer`] |
 //! | `GET /v1/config` | | [`ConfigReport`] |
 //! | `GET /v1/health` | | [`Health`] |
 //! | `GET /v1/version` | | [`Version`] |
@@ -20,22 +23,34 @@
 pub mod client;
 pub mod paths;
 
+mod audit;
 mod config;
+mod cost;
 mod event;
 mod open;
 mod password;
 mod problem;
+mod reload;
 mod status;
 mod target;
 mod version;
 
+pub use audit::{
+    Audit, AuditRecord, AuditRow, BastionEndedRecord, BastionStartedRecord, RefusedRecord, Size,
+    TunnelRecord, VisitRecord, Visitor,
+};
 pub use config::{ConfigFault, ConfigReport};
+pub use cost::{Cost, CostRow, CostSum, GroupBy, Price};
 pub use event::{Event, EventKind};
 pub use jiff::Timestamp;
+pub use jiff::civil::Date;
 pub use open::{CloseAnswer, CloseRequest, OpenEvent, OpenRequest, Refused};
 pub use password::Password;
 pub use problem::{ErrorBody, Problem, ProblemKind};
-pub use status::{Stage, State, Status, TargetStatus, VisitStatus};
+pub use reload::{AlteredTarget, DroppedTarget, ReloadAnswer};
+pub use status::{
+    BastionStatus, KeptUp, Paused, Stage, State, Status, TargetStatus, VisitStatus, WaitsFor,
+};
 pub use target::{Engine, TargetInfo, Targets};
 pub use version::{Health, Version};
 

@@ -14,6 +14,10 @@ pub struct OpenRequest {
 /// One line of the answer to an [`OpenRequest`]: stages, then one `ready` or one `failed`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few lines an answer, each dropped once it is told"
+)]
 pub enum OpenEvent {
     /// The start has come so far.
     Stage {

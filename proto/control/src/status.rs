@@ -19,6 +19,9 @@ pub struct Status {
     pub config: Option<String>,
     /// The targets, in the order of the config.
     pub targets: Vec<TargetStatus>,
+    /// What all bastions have cost today, in US dollars, as far as their prices are known.
+    #[serde(default)]
+    pub today_usd: Option<f64>,
 }
 
 /// One target at one moment.
@@ -75,6 +78,88 @@ pub struct TargetStatus {
     /// What is wrong with it, and with nothing else.
     #[serde(default)]
     pub problems: Vec<Problem>,
+    /// Its bastions, where it has any: the one that takes new visits first.
+    #[serde(default)]
+    pub bastions: Vec<BastionStatus>,
+    /// How many tunnels lead to it.
+    #[serde(default)]
+    pub tunnels: u32,
+    /// Why its visits stand still, while a tunnel is away.
+    #[serde(default)]
+    pub paused: Option<Paused>,
+    /// Who alone keeps its bastion from being idle, where everybody has been silent for a while.
+    #[serde(default)]
+    pub kept_up: Option<KeptUp>,
+    /// What its bastions have cost today, in US dollars; none where no price is known, or where it had none.
+    #[serde(default)]
+    pub today_usd: Option<f64>,
+}
+
+/// One bastion of a target.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct BastionStatus {
+    /// Its task, by its full name; none before AWS has given it one.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// How it is.
+    pub state: State,
+    /// Whether it takes no new visits, because it will have run for its longest time.
+    #[serde(default)]
+    pub retiring: bool,
+    /// When it was asked for.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// How many visits and holds keep it.
+    #[serde(default)]
+    pub leases: u32,
+    /// How many tunnels lead through it.
+    #[serde(default)]
+    pub tunnels: u32,
+}
+
+/// Why visits stand still.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Paused {
+    /// For how long.
+    #[serde(default)]
+    pub seconds: u64,
+    /// What has to come before they go on.
+    #[serde(default)]
+    pub waits_for: WaitsFor,
+    /// Why, in words.
+    #[serde(default)]
+    pub why: String,
+}
+
+/// What a tunnel waits for that is away.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// The network, or AWS: it is being resumed.
+    Resuming,
+    /// A person, who has to log in to AWS again.
+    Login,
+    /// Anything that a newer daemon knows and this program does not.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// The visit that was the last to move a byte, of a target where all are silent.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct KeptUp {
+    /// The program, where the system tells.
+    #[serde(default)]
+    pub program: Option<String>,
+    /// Its process, where the system tells.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// For how long it has moved no byte.
+    #[serde(default)]
+    pub silent_seconds: u64,
+    /// How long until it keeps the bastion no longer; 0 once it does not, none where it always will.
+    #[serde(default)]
+    pub counts_for_seconds: Option<u64>,
 }
 
 /// How a target is.
@@ -151,7 +236,7 @@ impl Stage {
 pub struct VisitStatus {
     /// Its number, unique while the daemon runs.
     pub id: u64,
-    /// The program at the other end, where the system tells.
+    /// The program at the other end, where the system tells; `docker` for what comes from a container.
     #[serde(default)]
     pub program: Option<String>,
     /// That program's process, where the system tells.
@@ -168,4 +253,13 @@ pub struct VisitStatus {
     /// Bytes from the database to the visitor.
     #[serde(default)]
     pub bytes_out: u64,
+    /// The program's user, where the system tells.
+    #[serde(default)]
+    pub uid: Option<u32>,
+    /// For how long it has moved no byte; none while it waits.
+    #[serde(default)]
+    pub silent_seconds: Option<u64>,
+    /// Whether it goes through a bastion that takes no new visits.
+    #[serde(default)]
+    pub retiring: bool,
 }

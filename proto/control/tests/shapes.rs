@@ -69,6 +69,9 @@ fn every_word_of_json_is_the_word_that_people_see() {
     for engine in [Engine::Postgres, Engine::Mysql, Engine::Other] {
         assert_eq!(json!(engine), json!(engine.word()));
     }
+    for by in [GroupBy::Target, GroupBy::Day] {
+        assert_eq!(json!(by), json!(by.word()));
+    }
     for kind in EVENT_KINDS {
         assert_eq!(json!(kind), json!(kind.word()));
     }
@@ -84,6 +87,10 @@ fn a_word_of_a_newer_version_reads_as_the_last_resort() {
     assert_eq!(read::<Stage>("eclipse"), Stage::Unknown);
     assert_eq!(read::<EventKind>("eclipse"), EventKind::Unknown);
     assert_eq!(read::<Engine>("eclipse"), Engine::Other);
+    assert_eq!(read::<WaitsFor>("eclipse"), WaitsFor::Unknown);
+    assert_eq!(read::<GroupBy>("eclipse"), GroupBy::Unknown);
+    let line = json!({ "record": "eclipse", "time": "2026-01-02T03:04:05Z", "sun": 1 });
+    assert_eq!(serde_json::from_value::<AuditRecord>(line).unwrap(), AuditRecord::Unknown);
     let line = json!({ "event": "eclipse", "sun": 1 });
     assert_eq!(serde_json::from_value::<OpenEvent>(line).unwrap(), OpenEvent::Unknown);
 }
@@ -100,9 +107,12 @@ fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
         serde_json::to_value(serde_json::from_str::<T>(text)?)
     }
     match name {
+        "audit" => through::<Audit>(text),
+        "audit_record" => through::<AuditRecord>(text),
         "close_answer" => through::<CloseAnswer>(text),
         "close_request" => through::<CloseRequest>(text),
         "config_report" => through::<ConfigReport>(text),
+        "cost" => through::<Cost>(text),
         "error_body" => through::<ErrorBody>(text),
         "event" => through::<Event>(text),
         "event_kinds" => through::<Vec<EventKind>>(text),
@@ -111,6 +121,7 @@ fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
         "open_request" => through::<OpenRequest>(text),
         "password" => through::<Password>(text),
         "problem_kinds" => through::<Vec<ProblemKind>>(text),
+        "reload_answer" => through::<ReloadAnswer>(text),
         "refused" => through::<Refused>(text),
         "stages" => through::<Vec<Stage>>(text),
         "status" => through::<Status>(text),
@@ -123,10 +134,13 @@ fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
 /// One sample of everything, each field with a value of its own.
 fn samples() -> Vec<(&'static str, String)> {
     vec![
+        ("audit.records", pretty(&audit())),
+        ("audit.sums", pretty(&audit_sums())),
         ("close_answer", pretty(&close_answer())),
         ("close_request", pretty(&CloseRequest { force: true })),
         ("config_report.faulty", pretty(&faulty())),
         ("config_report.good", pretty(&good())),
+        ("cost", pretty(&cost())),
         ("error_body", pretty(&ErrorBody::from(problem()))),
         ("event.plain", pretty(&event())),
         ("event.problem", pretty(&trouble())),
@@ -138,12 +152,160 @@ fn samples() -> Vec<(&'static str, String)> {
         ("open_request", pretty(&OpenRequest { hold_seconds: Some(7200) })),
         ("password", pretty(&password())),
         ("problem_kinds", pretty(&KINDS)),
+        ("reload_answer.done", pretty(&reloaded())),
+        ("reload_answer.faulty", pretty(&not_reloaded())),
         ("refused", pretty(&Refused::new(problem(), vec![visit()]))),
         ("stages", pretty(&STAGES)),
         ("status", pretty(&status())),
         ("targets", pretty(&targets())),
         ("version", pretty(&version())),
     ]
+}
+
+fn audit() -> Audit {
+    Audit {
+        schema_version: 1,
+        since: time("2026-01-01T00:00:00Z"),
+        until: time("2026-01-03T00:00:00Z"),
+        records: vec![
+            AuditRecord::BastionStarted(BastionStartedRecord {
+                time: time("2026-01-02T03:03:54Z"),
+                task: TASK.into(),
+                target: "prod-db".into(),
+                site: "prod".into(),
+                size: size(),
+            }),
+            AuditRecord::Refused(RefusedRecord {
+                time: time("2026-01-02T03:04:00Z"),
+                target: "prod-db".into(),
+                visitor: Visitor { uid: Some(33), ..visitor() },
+                code: Some("D33".into()),
+                why: "it belongs to another user".into(),
+            }),
+            AuditRecord::Visit(VisitRecord {
+                time: time("2026-01-02T03:14:05Z"),
+                target: "prod-db".into(),
+                visitor: visitor(),
+                since: time("2026-01-02T03:04:05Z"),
+                seconds: 600.25,
+                bytes_in: 1024,
+                bytes_out: 2048,
+                task: Some(TASK.into()),
+                ended: "the database's side ended".into(),
+            }),
+            AuditRecord::Tunnel(TunnelRecord {
+                time: time("2026-01-02T03:29:05Z"),
+                target: "prod-db".into(),
+                session: "amy-0a1b2c3d4e5f6a7b8".into(),
+                task: Some(TASK.into()),
+                since: time("2026-01-02T03:04:05Z"),
+                seconds: 1500.5,
+                why: Some("nobody used it".into()),
+            }),
+            AuditRecord::BastionEnded(BastionEndedRecord {
+                time: time("2026-01-02T03:29:30Z"),
+                task: TASK.into(),
+                target: "prod-db".into(),
+                site: "prod".into(),
+                size: Size { price_per_hour: Some(0.02), ..size() },
+                billed_from: time("2026-01-02T03:04:00Z"),
+                seconds: 1530.0,
+                usd: Some(0.0085),
+                estimated_within: Some(90.5),
+                why: Some("Task stopped by user".into()),
+            }),
+        ],
+        left_off: 3,
+        by: None,
+        rows: Vec::new(),
+    }
+}
+
+fn audit_sums() -> Audit {
+    let row = AuditRow {
+        name: "2026-01-02".into(),
+        visits: 4,
+        refused: 1,
+        bastions: 1,
+        tunnels: 2,
+        seconds: 1234.5,
+        bytes_in: 1024,
+        bytes_out: 2048,
+        programs: vec![("pgAdmin".into(), 3), ("psql".into(), 1)],
+    };
+    Audit { records: Vec::new(), left_off: 0, by: Some(GroupBy::Day), rows: vec![row], ..audit() }
+}
+
+fn visitor() -> Visitor {
+    Visitor { program: Some("psql".into()), pid: Some(4711), uid: Some(1000) }
+}
+
+fn size() -> Size {
+    Size {
+        region: "ap-northeast-1".into(),
+        architecture: "x86_64".into(),
+        cpu: 256,
+        memory: 512,
+        price_per_hour: None,
+    }
+}
+
+fn cost() -> Cost {
+    let sum = CostSum {
+        bastions: 2,
+        running: 1,
+        seconds: 3600.5,
+        usd: 0.0154,
+        estimated_seconds: 90.5,
+        unpriced_seconds: 60.0,
+    };
+    Cost {
+        schema_version: 1,
+        since: time("2026-01-01T00:00:00Z"),
+        until: time("2026-01-03T00:00:00Z"),
+        by: GroupBy::Target,
+        rows: vec![CostRow { name: "prod-db".into(), sum }],
+        total: sum,
+        prices: vec![Price {
+            region: "ap-northeast-1".into(),
+            architecture: "x86_64".into(),
+            vcpu: 0.25,
+            memory_gb: 0.5,
+            usd_per_hour: Some(0.0154),
+            dated: Some("2026-01-01".parse().unwrap()),
+        }],
+    }
+}
+
+fn reloaded() -> ReloadAnswer {
+    ReloadAnswer {
+        schema_version: 1,
+        config: Some("/home/amy/.config/bastiond/config.toml".into()),
+        ok: true,
+        faults: Vec::new(),
+        added: vec!["new-db".into()],
+        dropped: vec![DroppedTarget { name: "old-db".into(), visits: 2 }],
+        altered: vec![AlteredTarget {
+            name: "prod-db".into(),
+            keys: vec!["listen".into(), "idle_timeout".into()],
+            visits: 1,
+        }],
+        unchanged: vec!["stg-mysql".into()],
+        needs_restart: vec!["ca_bundle".into()],
+    }
+}
+
+fn not_reloaded() -> ReloadAnswer {
+    ReloadAnswer {
+        ok: false,
+        faults: faulty().faults,
+        added: Vec::new(),
+        dropped: Vec::new(),
+        altered: Vec::new(),
+        unchanged: Vec::new(),
+        needs_restart: Vec::new(),
+        ..reloaded()
+    }
 }
 
 fn close_answer() -> CloseAnswer {
@@ -237,6 +399,9 @@ fn visit() -> VisitStatus {
         waiting: true,
         bytes_in: 1024,
         bytes_out: 2048,
+        uid: Some(1000),
+        silent_seconds: Some(2820),
+        retiring: true,
     }
 }
 
@@ -254,14 +419,33 @@ fn target() -> TargetStatus {
         stage: Some(Stage::Pulling),
         elapsed_seconds: Some(11.5),
         estimate_seconds: Some(24.0),
-        task: Some(
-            "arn:aws:ecs:ap-northeast-1:123456789012:task/neuraKnot-prod-cluster/0a1b".into(),
-        ),
+        task: Some(TASK.into()),
         bastion_started_at: Some(time("2026-01-02T03:03:54Z")),
         visits: vec![visit()],
         holds: 1,
         idle_stop_seconds: Some(840),
         problems: vec![problem()],
+        bastions: vec![BastionStatus {
+            task: Some(TASK.into()),
+            state: State::Ready,
+            retiring: true,
+            started_at: Some(time("2026-01-02T03:03:54Z")),
+            leases: 2,
+            tunnels: 1,
+        }],
+        tunnels: 1,
+        paused: Some(Paused {
+            seconds: 12,
+            waits_for: WaitsFor::Login,
+            why: "the AWS login of profile \"prod\" has expired".into(),
+        }),
+        kept_up: Some(KeptUp {
+            program: Some("pgAdmin".into()),
+            pid: Some(4711),
+            silent_seconds: 2820,
+            counts_for_seconds: Some(780),
+        }),
+        today_usd: Some(0.0105),
     }
 }
 
@@ -273,6 +457,7 @@ fn status() -> Status {
         started_at: time("2026-01-01T00:00:00Z"),
         config: Some("/home/amy/.config/bastiond/config.toml".into()),
         targets: vec![target()],
+        today_usd: Some(0.0105),
     }
 }
 
@@ -337,7 +522,9 @@ const STAGES: [Stage; 6] = [
     Stage::Connecting,
 ];
 
-const EVENT_KINDS: [EventKind; 18] = [
+const TASK: &str = "arn:aws:ecs:ap-northeast-1:123456789012:task/neuraKnot-prod-cluster/0a1b";
+
+const EVENT_KINDS: [EventKind; 24] = [
     EventKind::DaemonStarted,
     EventKind::DaemonStopping,
     EventKind::Asked,
@@ -345,15 +532,21 @@ const EVENT_KINDS: [EventKind; 18] = [
     EventKind::BastionStage,
     EventKind::BastionReady,
     EventKind::BastionIdle,
+    EventKind::BastionAdopted,
+    EventKind::BastionRetiring,
     EventKind::BastionStopping,
     EventKind::BastionStopped,
     EventKind::TunnelOpened,
+    EventKind::TunnelPaused,
+    EventKind::TunnelResumed,
     EventKind::TunnelClosed,
     EventKind::VisitOpened,
+    EventKind::VisitSilent,
     EventKind::VisitClosed,
     EventKind::VisitRefused,
     EventKind::HoldPlaced,
     EventKind::HoldEnded,
+    EventKind::ConfigReloaded,
     EventKind::ProblemFound,
     EventKind::ProblemCleared,
 ];
