@@ -1,6 +1,7 @@
 //! As written → as meant, or every fault at once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use bastion_cloud::{AuroraEndpoint, DatabaseRef, Runs, SecretRef, Select, Site};
 use dbwire::Engine;
@@ -8,17 +9,18 @@ use dbwire::Engine;
 use super::fault::Faults;
 use super::file::{self, At, Field, File, Password, Selection};
 use super::listen::{self, Claims};
-use super::{Config, IDLE_TIMEOUT, START_TIMEOUT, SiteConfig, Target, words};
+use super::{Config, IDLE_TIMEOUT, START_TIMEOUT, SiteConfig, Target, rules, words};
 
-/// What the file means. Where a fault was added, what is returned may lack what was at fault.
-pub(super) fn check(file: File, faults: &mut Faults) -> Config {
+/// What the file at `path` means. Where a fault was added, what is returned may lack what was at fault.
+pub(super) fn check(path: &Path, file: File, faults: &mut Faults) -> Config {
     let names: Vec<String> = file.sites.iter().map(|site| site.name.value.clone()).collect();
     let mut config = Config::default();
+    rules::check_daemon(file.daemon, path, &mut config, faults);
     for written in file.sites {
         let name = written.name.clone();
         let key = format!("site.{}", words::quoted(&name.value));
         check_name(&name, "site", &key, faults);
-        let mut check = Check { key, line: name.line, faults };
+        let mut check = Check::new(key, name.line, faults);
         if let Some(site) = check.site(written) {
             config.sites.insert(name.value, site);
         }
@@ -41,7 +43,7 @@ pub(super) fn check(file: File, faults: &mut Faults) -> Config {
                 "their sockets would meet on a Mac's disk; rename one",
             );
         }
-        let mut check = Check { key, line: name.line, faults };
+        let mut check = Check::new(key, name.line, faults);
         if let Some(target) = check.target(written, &config.sites, &names, &mut claims) {
             config.targets.push(target);
         }
@@ -67,7 +69,11 @@ pub(super) struct Check<'f> {
     faults: &'f mut Faults,
 }
 
-impl Check<'_> {
+impl<'f> Check<'f> {
+    pub(super) fn new(key: String, line: usize, faults: &'f mut Faults) -> Self {
+        Self { key, line, faults }
+    }
+
     fn site(&mut self, written: file::Site) -> Option<SiteConfig> {
         let runs = self.runs(&written);
         let own = !matches!(runs, Some(Runs::Service(_)));
@@ -103,6 +109,7 @@ impl Check<'_> {
         let idle_timeout = self.idle_timeout(written.idle_timeout);
         let start_timeout = self.start_timeout(written.start_timeout);
         let endpoints = self.hosts(written.endpoints);
+        let rules = self.rules(written.rules, runs.as_ref());
         // Only now: what is missing hides no other fault.
         let runs = runs?;
         Some(SiteConfig {
@@ -121,6 +128,7 @@ impl Check<'_> {
             idle_timeout: idle_timeout.unwrap_or(IDLE_TIMEOUT),
             start_timeout: start_timeout.unwrap_or(START_TIMEOUT),
             endpoints: endpoints.unwrap_or_default(),
+            rules,
         })
     }
 
@@ -176,7 +184,10 @@ impl Check<'_> {
         let idle_timeout = self.idle_timeout(written.idle_timeout);
         let start_timeout = self.start_timeout(written.start_timeout);
         let endpoints = self.hosts(written.endpoints);
+        let own = self.own(written.rules);
+        let allow = self.allow(written.allow, listen.as_deref().unwrap_or_default());
         let base = site?;
+        let rules = &base.rules;
         Some(Target {
             name: written.name.value,
             site: Site {
@@ -190,6 +201,18 @@ impl Check<'_> {
             idle_timeout: idle_timeout.unwrap_or(base.idle_timeout),
             start_timeout: start_timeout.unwrap_or(base.start_timeout),
             endpoints: endpoints.unwrap_or_else(|| base.endpoints.clone()),
+            tunnels_per_bastion: rules.tunnels_per_bastion,
+            max_bastions: own.max_bastions.unwrap_or(rules.max_bastions),
+            keepalive: rules.keepalive,
+            payload_probing: rules.payload_probing,
+            first_byte_timeout: own.first_byte_timeout.unwrap_or(rules.first_byte_timeout),
+            silent_after: own.silent_after.unwrap_or(rules.silent_after),
+            max_life: rules.max_life,
+            command: rules.command,
+            share: rules.share,
+            scale_from_zero: rules.scale_from_zero,
+            price_per_hour: rules.price_per_hour,
+            allow,
             db_name,
             user,
             password,

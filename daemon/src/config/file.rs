@@ -6,13 +6,46 @@
 use toml::de::DeTable;
 
 use super::fault::Faults;
-use super::reader::{Lines, NamedTable, Reader};
+use super::reader::{Lines, NamedTable, Reader, Table};
 
 /// A config file.
 #[derive(Debug)]
 pub(super) struct File {
+    pub(super) daemon: Option<Daemon>,
     pub(super) sites: Vec<Site>,
     pub(super) targets: Vec<Target>,
+}
+
+/// `[daemon]`
+#[derive(Debug)]
+pub(super) struct Daemon {
+    pub(super) line: usize,
+    pub(super) on_stop: Field<String>,
+    pub(super) ca_bundle: Field<String>,
+    pub(super) unread_per_stream: Field<String>,
+    pub(super) unread_in_all: Field<String>,
+}
+
+/// What a site says about its bastions and tunnels, beyond where they run.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) tunnels_per_bastion: Field<i64>,
+    pub(super) keepalive: Field<String>,
+    pub(super) payload_probing: Field<bool>,
+    pub(super) max_life: Field<String>,
+    pub(super) command: Field<String>,
+    pub(super) share: Field<bool>,
+    pub(super) scale_from_zero: Field<bool>,
+    pub(super) price_per_hour: Field<f64>,
+    pub(super) own: OwnRules,
+}
+
+/// What a site says, and each of its targets may say otherwise.
+#[derive(Debug)]
+pub(super) struct OwnRules {
+    pub(super) max_bastions: Field<i64>,
+    pub(super) first_byte_timeout: Field<String>,
+    pub(super) silent_after: Field<String>,
 }
 
 /// `[site.NAME]`
@@ -32,6 +65,7 @@ pub(super) struct Site {
     pub(super) idle_timeout: Field<String>,
     pub(super) start_timeout: Field<String>,
     pub(super) endpoints: Field<Vec<At<String>>>,
+    pub(super) rules: Rules,
 }
 
 /// `[target.NAME]`
@@ -56,6 +90,8 @@ pub(super) struct Target {
     pub(super) idle_timeout: Field<String>,
     pub(super) start_timeout: Field<String>,
     pub(super) endpoints: Field<Vec<At<String>>>,
+    pub(super) rules: OwnRules,
+    pub(super) allow: Field<Vec<At<String>>>,
 }
 
 /// `["subnet-…"]`, `{ name = "…" }` or `{ tags = { … } }`
@@ -142,12 +178,13 @@ pub(super) fn read(text: &str, faults: &mut Faults) -> Option<File> {
         return None;
     }
     let mut root = Reader::new(root.get_ref(), String::new(), &lines, faults);
+    let daemon = root.table("daemon").map(|table| daemon(table, &lines, root.faults));
     let sites =
         root.tables("site").into_iter().map(|table| site(table, &lines, root.faults)).collect();
     let targets =
         root.tables("target").into_iter().map(|table| target(table, &lines, root.faults)).collect();
     root.finish();
-    Some(File { sites, targets })
+    Some(File { daemon, sites, targets })
 }
 
 fn site(table: NamedTable<'_, '_>, lines: &Lines, faults: &mut Faults) -> Site {
@@ -167,6 +204,7 @@ fn site(table: NamedTable<'_, '_>, lines: &Lines, faults: &mut Faults) -> Site {
         idle_timeout: from.duration("idle_timeout"),
         start_timeout: from.duration("start_timeout"),
         endpoints: from.texts("endpoints"),
+        rules: rules(&mut from),
     };
     from.finish();
     site
@@ -194,7 +232,44 @@ fn target(table: NamedTable<'_, '_>, lines: &Lines, faults: &mut Faults) -> Targ
         idle_timeout: from.duration("idle_timeout"),
         start_timeout: from.duration("start_timeout"),
         endpoints: from.texts("endpoints"),
+        rules: own_rules(&mut from),
+        allow: from.texts("allow"),
     };
     from.finish();
     target
+}
+
+fn daemon(table: Table<'_, '_>, lines: &Lines, faults: &mut Faults) -> Daemon {
+    let mut from = Reader::new(table.table, "daemon".to_owned(), lines, faults);
+    let daemon = Daemon {
+        line: table.line,
+        on_stop: from.text("on_stop"),
+        ca_bundle: from.text("ca_bundle"),
+        unread_per_stream: from.text("unread_per_stream"),
+        unread_in_all: from.text("unread_in_all"),
+    };
+    from.finish();
+    daemon
+}
+
+fn rules(from: &mut Reader<'_, '_>) -> Rules {
+    Rules {
+        tunnels_per_bastion: from.count("tunnels_per_bastion", 2),
+        keepalive: from.text("keepalive"),
+        payload_probing: from.flag("payload_probing"),
+        max_life: from.duration("max_life"),
+        command: from.text("command"),
+        share: from.flag("share"),
+        scale_from_zero: from.flag("scale_from_zero"),
+        price_per_hour: from.price("price_per_hour"),
+        own: own_rules(from),
+    }
+}
+
+fn own_rules(from: &mut Reader<'_, '_>) -> OwnRules {
+    OwnRules {
+        max_bastions: from.count("max_bastions", 2),
+        first_byte_timeout: from.duration("first_byte_timeout"),
+        silent_after: from.duration("silent_after"),
+    }
 }

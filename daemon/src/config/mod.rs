@@ -24,21 +24,45 @@ mod file;
 mod listen;
 mod reader;
 mod report;
+mod rules;
 mod values;
 mod words;
 
 pub use fault::{Fault, Faults};
 pub use report::report;
+pub use rules::Rules;
 
 /// Everything that the config file says.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The file; none where it does not exist.
     pub path: Option<PathBuf>,
+    /// What becomes of bastions when the daemon stops.
+    pub on_stop: OnStop,
+    /// Certificates of authorities to trust in place of the system's, in a PEM file.
+    pub ca_bundle: Option<PathBuf>,
+    /// How many bytes are kept for one visitor that does not read them.
+    pub unread_per_stream: u64,
+    /// How many bytes are kept for all of them together.
+    pub unread_in_all: u64,
     /// The sites by name.
     pub sites: BTreeMap<String, SiteConfig>,
     /// The targets in the order of the file.
     pub targets: Vec<Target>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            path: None,
+            on_stop: OnStop::default(),
+            ca_bundle: None,
+            unread_per_stream: UNREAD_PER_STREAM,
+            unread_in_all: UNREAD_IN_ALL,
+            sites: BTreeMap::new(),
+            targets: Vec::new(),
+        }
+    }
 }
 
 /// A site, and what its targets do unless they say otherwise.
@@ -52,6 +76,8 @@ pub struct SiteConfig {
     pub start_timeout: Duration,
     /// Names of VPC endpoints that stand for the data channel's usual host.
     pub endpoints: Vec<String>,
+    /// What it says about bastions and tunnels.
+    pub rules: Rules,
 }
 
 /// A database as people name it.
@@ -73,12 +99,75 @@ pub struct Target {
     pub start_timeout: Duration,
     /// Names of VPC endpoints that stand for the data channel's usual host.
     pub endpoints: Vec<String>,
+    /// How many tunnels one bastion may carry.
+    pub tunnels_per_bastion: usize,
+    /// How many bastions it may have at a time.
+    pub max_bastions: usize,
+    /// Whether a bastion that is wanted is kept reachable when nobody says anything.
+    pub keepalive: KeepAlive,
+    /// Whether larger messages than Amazon's own client sends are tried.
+    pub payload_probing: bool,
+    /// How long the database may keep silent after a visitor's first bytes.
+    pub first_byte_timeout: Duration,
+    /// How long a visit may move nothing and still keep its bastion; none where for ever.
+    pub silent_after: Option<Duration>,
+    /// How long a bastion may live at all.
+    pub max_life: Duration,
+    /// What a bastion's container runs.
+    pub command: BastionCommand,
+    /// Whether it uses one bastion together with the other targets of its site.
+    pub share: bool,
+    /// Whether a service that is scaled to nothing is scaled to one for us.
+    pub scale_from_zero: bool,
+    /// What a bastion costs an hour, in US dollars, where the table of prices is not to be believed.
+    pub price_per_hour: Option<f64>,
+    /// Who may visit it.
+    pub allow: Allow,
     /// The database inside the server, for the client lines that we print.
     pub db_name: Option<String>,
     /// The user, for the client lines that we print.
     pub user: Option<String>,
     /// Where the password is kept.
     pub password: Option<SecretRef>,
+}
+
+/// What becomes of bastions when the daemon stops.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnStop {
+    /// They are stopped: they cost money.
+    #[default]
+    Stop,
+    /// They are left to the daemon's next run, or to their own end.
+    Leave,
+}
+
+/// Whether a bastion that is wanted is kept reachable when nobody says anything.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum KeepAlive {
+    /// One session of it is kept alive.
+    #[default]
+    Auto,
+    /// Its sessions end as the account's idle limit says.
+    Never,
+}
+
+/// What a bastion's container runs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BastionCommand {
+    /// Our watchdog, which ends the task when nobody has used it for a while.
+    #[default]
+    Watchdog,
+    /// The image's own command.
+    Keep,
+}
+
+/// Who may visit a target.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Allow {
+    /// Whether of this machine's users only the daemon's own is let in.
+    pub same_user_only: bool,
+    /// Whether what comes from a container is let in.
+    pub docker: bool,
 }
 
 /// A place to listen at.
@@ -123,7 +212,7 @@ pub fn load_in(explicit: Option<&Path>, env: &Env) -> Result<Config, Faults> {
 pub fn parse(path: &Path, text: &str) -> Result<Config, Faults> {
     let mut faults = Faults::new(path);
     let config = file::read(text, &mut faults)
-        .map(|written| check::check(written, &mut faults))
+        .map(|written| check::check(path, written, &mut faults))
         .unwrap_or_default();
     faults.or(Config { path: Some(path.to_owned()), ..config })
 }
@@ -133,6 +222,27 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// How long a bastion may take to start, where nobody says: Fargate takes 20–60 s, a large image more.
 pub const START_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+
+/// How many bytes are kept for one visitor that does not read them, where nobody says: a result of a large query in a
+/// pager.
+pub const UNREAD_PER_STREAM: u64 = 64_000_000;
+
+/// How many bytes are kept for all such visitors together, where nobody says: what a laptop can spare.
+pub const UNREAD_IN_ALL: u64 = 256_000_000;
+
+#[cfg(test)]
+impl Target {
+    /// A target of a site that runs tasks of its own, with nothing said that need not be.
+    pub(crate) fn example(name: &str) -> Self {
+        let text = format!(
+            "[site.site]\ncluster = \"cluster\"\ntask_definition = \"proxy\"\nsubnets = [\"subnet-1\"]\n\
+             security_groups = [\"sg-1\"]\n[target.{name}]\nsite = \"site\"\nhost = \"db.internal\"\nport = 5432\n\
+             listen = \"unix\"\n"
+        );
+        let config = parse(Path::new("c.toml"), &text).expect("the example has no fault");
+        config.targets.into_iter().next().expect("the example has a target")
+    }
+}
 
 #[cfg(test)]
 mod tests;

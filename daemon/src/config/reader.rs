@@ -23,6 +23,12 @@ pub(super) struct NamedTable<'t, 'i> {
     pub(super) table: &'t DeTable<'i>,
 }
 
+/// A table whose key is always the same.
+pub(super) struct Table<'t, 'i> {
+    pub(super) line: usize,
+    pub(super) table: &'t DeTable<'i>,
+}
+
 impl<'t, 'i> Reader<'t, 'i> {
     pub(super) fn new(
         table: &'t DeTable<'i>,
@@ -58,6 +64,16 @@ impl<'t, 'i> Reader<'t, 'i> {
         found.into_iter().map(|(_, table)| table).collect()
     }
 
+    /// The table `[key]`.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Table<'t, 'i>> {
+        let value = self.get(key)?;
+        let DeValue::Table(table) = value.get_ref() else {
+            self.wrong::<()>(key, value, "a table", format!("write [{key}] and its keys below"));
+            return None;
+        };
+        Some(Table { line: self.lines.at(value.span().start), table })
+    }
+
     pub(super) fn text(&mut self, key: &'static str) -> Field<String> {
         let Some(value) = self.get(key) else { return Field::Absent };
         match value.get_ref().as_str() {
@@ -70,6 +86,8 @@ impl<'t, 'i> Reader<'t, 'i> {
         let Some(value) = self.get(key) else { return Field::Absent };
         match value.get_ref().as_str() {
             Some(text) => self.given(value, text.to_owned()),
+            // The one number that needs no unit.
+            None if whole(value.get_ref()) == Some(0) => self.given(value, "0s".to_owned()),
             None => {
                 let hint = match whole(value.get_ref()) {
                     Some(number) => format!("seconds are written {key} = \"{number}s\""),
@@ -89,10 +107,31 @@ impl<'t, 'i> Reader<'t, 'i> {
     }
 
     pub(super) fn number(&mut self, key: &'static str) -> Field<i64> {
+        self.count(key, 5432)
+    }
+
+    pub(super) fn count(&mut self, key: &'static str, example: u16) -> Field<i64> {
         let Some(value) = self.get(key) else { return Field::Absent };
         match whole(value.get_ref()) {
             Some(number) => self.given(value, number),
-            None => self.wrong(key, value, "a whole number", format!("write {key} = 5432")),
+            None => self.wrong(key, value, "a whole number", format!("write {key} = {example}")),
+        }
+    }
+
+    pub(super) fn price(&mut self, key: &'static str) -> Field<f64> {
+        let Some(value) = self.get(key) else { return Field::Absent };
+        let number = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => None,
+        };
+        match number {
+            Some(number) => self.given(value, number),
+            None => self.wrong(key, value, "a number", format!("write {key} = 0.0154")),
         }
     }
 

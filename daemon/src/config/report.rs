@@ -7,7 +7,7 @@ use bastion_api::{ConfigFault, ConfigReport, SCHEMA_VERSION};
 use bastion_cloud::{AuroraEndpoint, DatabaseRef, Runs, SecretRef, Select};
 use serde_json::{Map, Value, json};
 
-use super::{Config, Faults, Listen, SiteConfig, Target};
+use super::{Allow, BastionCommand, Config, Faults, KeepAlive, Listen, Rules, SiteConfig, Target};
 
 /// Reports what [`super::load`] made of the config, whether it is good or not.
 pub fn report(explicit: Option<&Path>, loaded: &Result<Config, Faults>) -> ConfigReport {
@@ -72,6 +72,7 @@ impl SiteConfig {
             "start_timeout_seconds": self.start_timeout.as_secs(),
             "endpoints": self.endpoints,
         });
+        merge(&mut shown, self.rules.report(matches!(site.runs, Runs::Service(_))));
         let more = match &site.runs {
             Runs::TaskDefinition(name) => json!({
                 "task_definition": name,
@@ -84,6 +85,47 @@ impl SiteConfig {
         };
         merge(&mut shown, more);
         shown
+    }
+}
+
+impl Rules {
+    fn report(&self, service: bool) -> Value {
+        let mut shown = json!({
+            "tunnels_per_bastion": self.tunnels_per_bastion,
+            "max_bastions": self.max_bastions,
+            "keepalive": match self.keepalive {
+                KeepAlive::Auto => "auto",
+                KeepAlive::Never => "never",
+            },
+            "payload_probing": self.payload_probing,
+            "first_byte_timeout_seconds": self.first_byte_timeout.as_secs_f64(),
+            "silent_after_seconds": self.silent_after.map_or(0, |time| time.as_secs()),
+            "price_per_hour": self.price_per_hour,
+        });
+        let more = if service {
+            json!({ "scale_from_zero": self.scale_from_zero })
+        } else {
+            json!({
+                "max_life_seconds": self.max_life.as_secs(),
+                "command": match self.command {
+                    BastionCommand::Watchdog => "watchdog",
+                    BastionCommand::Keep => "keep",
+                },
+                "share": self.share,
+            })
+        };
+        merge(&mut shown, more);
+        shown
+    }
+}
+
+impl Allow {
+    fn words(self) -> &'static [&'static str] {
+        match (self.same_user_only, self.docker) {
+            (true, false) => &["same-user"],
+            (true, true) => &["same-user", "docker"],
+            (false, _) => &["any"],
+        }
     }
 }
 
@@ -104,6 +146,10 @@ impl Target {
             "idle_timeout_seconds": self.idle_timeout.as_secs(),
             "start_timeout_seconds": self.start_timeout.as_secs(),
             "endpoints": self.endpoints,
+            "max_bastions": self.max_bastions,
+            "first_byte_timeout_seconds": self.first_byte_timeout.as_secs_f64(),
+            "silent_after_seconds": self.silent_after.map_or(0, |time| time.as_secs()),
+            "allow": self.allow.words(),
         });
         merge(
             &mut shown,

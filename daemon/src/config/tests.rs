@@ -2,6 +2,7 @@ use super::*;
 use bastion_cloud::{AuroraEndpoint, Runs, Select};
 
 mod faults;
+mod rules;
 
 #[test]
 fn the_example_means_what_it_says() {
@@ -23,6 +24,7 @@ fn the_example_means_what_it_says() {
         idle_timeout: minutes(15),
         start_timeout: minutes(3),
         endpoints: Vec::new(),
+        rules: Rules::default(),
     };
     let target = Target {
         name: "prod-db".into(),
@@ -33,12 +35,28 @@ fn the_example_means_what_it_says() {
         idle_timeout: minutes(15),
         start_timeout: minutes(3),
         endpoints: Vec::new(),
+        tunnels_per_bastion: 2,
+        max_bastions: 1,
+        keepalive: KeepAlive::Auto,
+        payload_probing: true,
+        first_byte_timeout: Duration::from_secs(10),
+        silent_after: Some(minutes(60)),
+        max_life: minutes(12 * 60),
+        command: BastionCommand::Watchdog,
+        share: false,
+        scale_from_zero: false,
+        price_per_hour: None,
+        allow: Allow { same_user_only: true, docker: false },
         db_name: Some("neuraKnot".into()),
         user: Some("postgres".into()),
         password: Some(SecretRef::Named("prod/neuraKnot".into())),
     };
     let expected = Config {
         path: Some("config.toml".into()),
+        on_stop: OnStop::Stop,
+        ca_bundle: None,
+        unread_per_stream: 64_000_000,
+        unread_in_all: 256_000_000,
         sites: BTreeMap::from([("prod".to_owned(), prod)]),
         targets: vec![target],
     };
@@ -221,6 +239,9 @@ fn a_report_shows_the_config_as_meant() {
         "security_groups": { "name": "neuraKnot-prod-ecs-sg" },
         "launch": "FARGATE", "assign_public_ip": false,
         "idle_timeout_seconds": 900, "start_timeout_seconds": 180, "endpoints": [],
+        "tunnels_per_bastion": 2, "max_bastions": 1, "keepalive": "auto", "payload_probing": true,
+        "first_byte_timeout_seconds": 10.0, "silent_after_seconds": 3600, "price_per_hour": null,
+        "max_life_seconds": 43200, "command": "watchdog", "share": false,
     } });
     assert_eq!(report.sites, expected);
     let expected = serde_json::json!({ "prod-db": {
@@ -228,6 +249,8 @@ fn a_report_shows_the_config_as_meant() {
         "database": "neuraKnot", "user": "postgres", "password": { "secret": "prod/neuraKnot" },
         "profile": "prod", "region": "ap-northeast-1",
         "idle_timeout_seconds": 900, "start_timeout_seconds": 180, "endpoints": [],
+        "max_bastions": 1, "first_byte_timeout_seconds": 10.0, "silent_after_seconds": 3600,
+        "allow": ["same-user"],
     } });
     assert_eq!(report.targets, expected);
 }

@@ -90,14 +90,24 @@ impl Check<'_> {
     }
 
     pub(super) fn idle_timeout(&mut self, written: Field<String>) -> Option<Duration> {
-        self.maybe(written, |check, at| check.duration(at, "idle_timeout", LONGEST_IDLE))
+        self.maybe(written, |check, at| {
+            check.duration(at, "idle_timeout", SHORTEST_TIMEOUT, LONGEST_IDLE)
+        })
     }
 
     pub(super) fn start_timeout(&mut self, written: Field<String>) -> Option<Duration> {
-        self.maybe(written, |check, at| check.duration(at, "start_timeout", LONGEST_START))
+        self.maybe(written, |check, at| {
+            check.duration(at, "start_timeout", SHORTEST_TIMEOUT, LONGEST_START)
+        })
     }
 
-    fn duration(&mut self, at: At<String>, key: &str, most: Duration) -> Option<Duration> {
+    pub(super) fn duration(
+        &mut self,
+        at: At<String>,
+        key: &str,
+        least: Duration,
+        most: Duration,
+    ) -> Option<Duration> {
         let Ok(duration) = humantime::parse_duration(at.value.trim()) else {
             let hint = match at.value.trim().parse::<u64>() {
                 Ok(number) => format!("seconds are written \"{number}s\", minutes \"{number}m\""),
@@ -106,10 +116,10 @@ impl Check<'_> {
             self.fault(at.line, key, format!("{:?} is no time", at.value), hint);
             return None;
         };
-        if (SHORTEST_TIMEOUT..=most).contains(&duration) {
+        if (least..=most).contains(&duration) {
             return Some(duration);
         }
-        let bounds = [SHORTEST_TIMEOUT, most].map(humantime::format_duration);
+        let bounds = [least, most].map(humantime::format_duration);
         let hint = format!("between {} and {}; a small \"m\" is minutes", bounds[0], bounds[1]);
         let reason =
             format!("{:?} is too {}", at.value, if duration > most { "long" } else { "short" });

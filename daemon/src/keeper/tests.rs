@@ -357,10 +357,7 @@ fn target() -> Target {
         listen: Vec::new(),
         idle_timeout: IDLE,
         start_timeout: START,
-        endpoints: Vec::new(),
-        db_name: None,
-        user: None,
-        password: None,
+        ..Target::example("db")
     }
 }
 

@@ -396,13 +396,13 @@ fn faults_print_one_below_the_other_as_compilers_do() {
     let faults = parse(Path::new("c.toml"), "a = 1\nsiet = 2\n").unwrap_err();
     assert_eq!(
         faults.to_string(),
-        "c.toml:1: a: unknown key\n  hint: known here: site, target\n\
+        "c.toml:1: a: unknown key\n  hint: known here: daemon, site, target\n\
          c.toml:2: siet: unknown key\n  hint: did you mean \"site\"?"
     );
 }
 
 /// Each fault as `line key: reason | hint`.
-fn told(text: &str) -> Vec<String> {
+pub(super) fn told(text: &str) -> Vec<String> {
     let Err(faults) = parse(Path::new("c.toml"), text) else { return Vec::new() };
     let told = faults.iter().map(|fault| {
         let (line, hint) = (fault.line.unwrap(), fault.hint.as_deref().unwrap_or(""));
@@ -419,4 +419,4 @@ fn two(first: &str, second: &str) -> String {
 }
 
 /// Five lines.
-const SITE: &str = "[site.s]\ncluster = \"c\"\ntask_definition = \"t\"\nsubnets = [\"subnet-1\"]\nsecurity_groups = [\"sg-1\"]\n";
+pub(super) const SITE: &str = "[site.s]\ncluster = \"c\"\ntask_definition = \"t\"\nsubnets = [\"subnet-1\"]\nsecurity_groups = [\"sg-1\"]\n";
