@@ -27,7 +27,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use bastion_cloud::{CloudError, Keys, Kind, Secret, Site};
+use bastion_cloud::{CloudError, Keys, Kind, LoginWay, Secret, Site};
 
 use crate::fault::{self, Refusal};
 use crate::near::near;
@@ -74,6 +74,11 @@ impl Access {
         let held = Held { clients: Arc::clone(&clients), files };
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
         Ok(clients)
+    }
+
+    /// The next call resolves all afresh.
+    pub(crate) fn forget(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn held_as_of(&self, files: &[Stamp]) -> Option<Arc<Clients>> {
@@ -308,7 +313,7 @@ impl Clients {
     }
 
     fn login(&self, call: &'static str, message: String) -> CloudError {
-        let kind = Kind::Login { profile: self.profile.clone() };
+        let kind = Kind::Login { profile: self.profile.clone(), way: LoginWay::Unknown };
         let error = CloudError { call, kind, message, request_id: None };
         self.note(&error);
         error

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{Filter, SecurityGroup, Subnet, SubnetState, Tag};
-use bastion_cloud::{CloudError, Kind, Place, Runs, Select, Site};
+use bastion_cloud::{self as cloud, CloudError, Kind, Place, Runs, Select, Site};
 
 use crate::access::{Access, Clients};
 use crate::near::near;
@@ -30,7 +30,9 @@ async fn service_place(clients: &Clients, site: &Site, name: &str) -> Result<Pla
     let network =
         service.network_configuration().and_then(|network| network.awsvpc_configuration());
     Ok(Place {
-        subnets: network.map(|network| network.subnets().to_vec()).unwrap_or_default(),
+        subnets: network
+            .map(|network| network.subnets().iter().map(zoneless).collect())
+            .unwrap_or_default(),
         security_groups: network
             .map(|network| network.security_groups().to_vec())
             .unwrap_or_default(),
@@ -87,6 +89,7 @@ struct Found {
     id: String,
     name: Option<String>,
     vpc: Option<String>,
+    zone: Option<String>,
 }
 
 impl Found {
@@ -103,6 +106,7 @@ impl From<&Subnet> for Found {
             id: subnet.subnet_id().unwrap_or_default().to_owned(),
             name: name_tag(subnet.tags()),
             vpc: subnet.vpc_id().map(str::to_owned),
+            zone: subnet.availability_zone().map(str::to_owned),
         }
     }
 }
@@ -113,6 +117,7 @@ impl From<&SecurityGroup> for Found {
             id: group.group_id().unwrap_or_default().to_owned(),
             name: name_tag(group.tags()).or_else(|| group.group_name().map(str::to_owned)),
             vpc: group.vpc_id().map(str::to_owned),
+            zone: None,
         }
     }
 }
@@ -232,8 +237,9 @@ fn place(subnets: Vec<Found>, groups: Vec<Found>, select: &Select) -> Result<Pla
             return Err(ambiguous(thing, found, message));
         }
     }
-    let ids = |found: Vec<Found>| found.into_iter().map(|one| one.id).collect();
-    Ok(Place { subnets: ids(subnets), security_groups: ids(groups), vpc })
+    let subnets = subnets.into_iter().map(|one| cloud::Subnet { id: one.id, zone: one.zone });
+    let groups = groups.into_iter().map(|one| one.id);
+    Ok(Place { subnets: subnets.collect(), security_groups: groups.collect(), vpc })
 }
 
 /// A group without wildcards is known by its name and the subnets' VPC together: many VPCs have one of the same name.
@@ -283,7 +289,11 @@ fn missing<'a>(found: &[Found], select: &'a Select) -> Vec<&'a str> {
 
 fn as_given(ids: &[String]) -> Vec<Found> {
     let ids: BTreeSet<&String> = ids.iter().collect();
-    ids.into_iter().map(|id| Found { id: id.clone(), name: None, vpc: None }).collect()
+    ids.into_iter().map(|id| Found { id: id.clone(), name: None, vpc: None, zone: None }).collect()
+}
+
+fn zoneless(id: &String) -> cloud::Subnet {
+    cloud::Subnet { id: id.clone(), zone: None }
 }
 
 fn has_wildcard(select: &Select) -> bool {
@@ -315,7 +325,12 @@ mod tests {
     use super::{Found, candidates, has_wildcard, missing, place};
 
     fn found(id: &str, name: &str, vpc: &str) -> Found {
-        Found { id: id.to_owned(), name: Some(name.to_owned()), vpc: Some(vpc.to_owned()) }
+        Found {
+            id: id.to_owned(),
+            name: Some(name.to_owned()),
+            vpc: Some(vpc.to_owned()),
+            zone: Some(format!("zone-of-{id}")),
+        }
     }
 
     fn subnets() -> Vec<Found> {
@@ -330,7 +345,8 @@ mod tests {
     fn subnets_and_groups_of_one_vpc_are_a_place() {
         let place =
             place(subnets(), vec![found("sg-1", "proxy", "vpc-a")], &named("proxy")).unwrap();
-        assert_eq!(place.subnets, ["subnet-1", "subnet-2"]);
+        assert_eq!(place.subnet_ids(), ["subnet-1", "subnet-2"]);
+        assert_eq!(place.zones(), ["zone-of-subnet-1", "zone-of-subnet-2"]);
         assert_eq!(place.security_groups, ["sg-1"]);
         assert_eq!(place.vpc.as_deref(), Some("vpc-a"));
     }

@@ -21,6 +21,7 @@ use crate::access::{Access, Clients};
 use crate::container::{self, Definitions};
 use crate::fault::Refusal;
 use crate::near::near;
+use crate::task;
 
 /// Starts a task, or finds the one that the same token has started before.
 pub(crate) async fn run_task(
@@ -68,13 +69,7 @@ pub(crate) async fn see_tasks(
 ) -> Result<Vec<Seen>, CloudError> {
     let clients = access.clients().await?;
     let seen = describe_tasks(&clients, site, tasks).await?;
-    Ok(tasks
-        .iter()
-        .map(|task| match seen.get(task) {
-            None => Seen::Missing,
-            Some(task) => end(task).map_or(Seen::Alive, |end| Seen::Stopped(end.words)),
-        })
-        .collect())
+    Ok(tasks.iter().map(|task| seen.get(task).map_or(Seen::Missing, task::seen)).collect())
 }
 
 /// Tasks that carry a mark.
@@ -157,44 +152,6 @@ pub(crate) async fn describe_tasks(
     Ok(seen)
 }
 
-/// Why a task is no use any more.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct End {
-    pub(crate) code: Option<String>,
-    pub(crate) exit_code: Option<i32>,
-    /// AWS's words, the container's own included.
-    pub(crate) words: String,
-}
-
-/// A task's end, where it has ended or is ending: a task that ECS wants stopped takes no more sessions.
-pub(crate) fn end(task: &Task) -> Option<End> {
-    let ending = matches!(
-        task.last_status().unwrap_or_default(),
-        "DEACTIVATING" | "STOPPING" | "DEPROVISIONING" | "STOPPED" | "DELETED"
-    );
-    if !ending && task.desired_status() != Some("STOPPED") {
-        return None;
-    }
-    let mut words = vec![task.stopped_reason().unwrap_or("no reason given").to_owned()];
-    for container in task.containers() {
-        let name = container.name().unwrap_or_default();
-        let exit = container.exit_code().map(|code| format!("exit code {code}"));
-        let reason =
-            container.reason().filter(|reason| !words[0].contains(reason)).map(str::to_owned);
-        let told: Vec<String> = exit.into_iter().chain(reason).collect();
-        if !told.is_empty() {
-            words.push(format!("container {name}: {}", told.join(", ")));
-        }
-    }
-    Some(End {
-        code: task.stop_code().map(|code| code.as_str().to_owned()),
-        // The container that broke off tells more than its sidecars, which were then stopped.
-        exit_code: (task.containers().iter().filter_map(|container| container.exit_code()))
-            .max_by_key(|code| *code != 0),
-        words: words.join("; "),
-    })
-}
-
 /// The cluster's name, which the SSM target is made of.
 pub(crate) fn cluster_name<'a>(task: &'a TaskId, site: &'a Site) -> &'a str {
     let cluster = cluster_of(task, site);
@@ -235,7 +192,7 @@ fn request(
             NetworkConfiguration::builder().awsvpc_configuration(network).build(),
         )
         .set_tags(Some(tags.collect::<Vec<_>>()).filter(|tags| !tags.is_empty()));
-    if site.spot {
+    if spec.spot {
         let spot = CapacityProviderStrategyItem::builder()
             .capacity_provider("FARGATE_SPOT")
             .weight(1)
@@ -341,10 +298,10 @@ const REASON: usize = 255;
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ecs::types::{Container, Failure, Task, TaskStopCode};
+    use aws_sdk_ecs::types::Failure;
     use bastion_cloud::{Kind, Runs, Select, Site, TaskId};
 
-    use super::{cluster_name, cluster_of, end, unplaced};
+    use super::{cluster_name, cluster_of, unplaced};
 
     fn site() -> Site {
         Site {
@@ -368,41 +325,6 @@ mod tests {
         let old_format = TaskId::new("arn:aws:ecs:ap-northeast-1:1:task/0123");
         assert_eq!(cluster_of(&old_format, &site()), site().cluster);
         assert_eq!(cluster_name(&old_format, &site()), "now");
-    }
-
-    #[test]
-    fn a_running_task_has_no_end_and_one_that_ecs_wants_stopped_has() {
-        let task = Task::builder().last_status("RUNNING").desired_status("RUNNING");
-        assert_eq!(end(&task.clone().build()), None);
-        assert!(end(&task.desired_status("STOPPED").build()).is_some());
-        for status in ["PROVISIONING", "PENDING", "ACTIVATING"] {
-            assert_eq!(end(&Task::builder().last_status(status).build()), None);
-        }
-    }
-
-    #[test]
-    fn an_end_tells_code_exit_code_and_reasons() {
-        let task = Task::builder()
-            .last_status("STOPPED")
-            .stop_code(TaskStopCode::EssentialContainerExited)
-            .stopped_reason("Essential container in task exited")
-            .containers(Container::builder().name("aws-guardduty-agent").exit_code(0).build())
-            .containers(
-                Container::builder()
-                    .name("proxy")
-                    .exit_code(137)
-                    .reason("OutOfMemoryError")
-                    .build(),
-            )
-            .build();
-        let end = end(&task).unwrap();
-        assert_eq!(end.code.as_deref(), Some("EssentialContainerExited"));
-        assert_eq!(end.exit_code, Some(137));
-        assert_eq!(
-            end.words,
-            "Essential container in task exited; container aws-guardduty-agent: exit code 0; \
-             container proxy: exit code 137, OutOfMemoryError"
-        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use bastion_cloud::{CloudError, Kind};
+use bastion_cloud::{CloudError, Kind, LoginWay};
 
 /// A failed call, before the room that made it has had its say: it may know the code better.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     fn kind(&self, profile: Option<&str>) -> Kind {
-        let login = || Kind::Login { profile: profile.map(str::to_owned) };
+        let login = || login(profile);
         match self.code {
             "ExpiredToken"
             | "ExpiredTokenException"
@@ -121,7 +121,7 @@ impl Answer<'_> {
             | "NotAuthorized"
             | "AuthorizationError"
             | "OptInRequired"
-            | "BlockedException" => Kind::Denied { explicit: self.has("explicit deny") },
+            | "BlockedException" => denied(self.message),
             "Throttling"
             | "ThrottlingException"
             | "ThrottledException"
@@ -167,6 +167,25 @@ impl Answer<'_> {
     }
 }
 
+/// A login that failed; the way that it came by is filled in by who knows the profile.
+fn login(profile: Option<&str>) -> Kind {
+    Kind::Login { profile: profile.map(str::to_owned), way: LoginWay::Unknown }
+}
+
+/// What AWS says that it does not permit: "User: … is not authorized to perform: ACTION on resource: RESOURCE because …".
+fn denied(message: &str) -> Kind {
+    let after = |words: &str| {
+        let (_, rest) = message.split_once(words)?;
+        let word = rest.split_whitespace().next()?;
+        Some(word.trim_end_matches(['.', ',']).to_owned()).filter(|word| !word.is_empty())
+    };
+    Kind::Denied {
+        explicit: message.to_lowercase().contains("explicit deny"),
+        action: after("not authorized to perform: "),
+        resource: after("on resource: "),
+    }
+}
+
 /// A request that got no answer at all: no credentials, no region, no route.
 fn unsent(err: &(dyn Error + 'static), profile: Option<&str>) -> (Kind, String) {
     let told = words(err.source().unwrap_or(err));
@@ -175,7 +194,7 @@ fn unsent(err: &(dyn Error + 'static), profile: Option<&str>) -> (Kind, String) 
     }
     // The SDK's cache of credentials gives up with a type of its own that it keeps to itself.
     if told.contains("identity resolver timed out") {
-        return (Kind::Login { profile: profile.map(str::to_owned) }, told);
+        return (login(profile), told);
     }
     match causes(err).find_map(|cause| cause.downcast_ref::<ConnectorError>()) {
         Some(network) if network.is_timeout() => {
@@ -203,8 +222,7 @@ pub(crate) fn credentials(err: &(dyn Error + 'static), profile: Option<&str>) ->
     let cut = causes(err)
         .find_map(|cause| cause.downcast_ref::<ConnectorError>())
         .is_some_and(|network| network.is_io() || network.is_timeout());
-    let kind =
-        if cut { Kind::Unreachable } else { Kind::Login { profile: profile.map(str::to_owned) } };
+    let kind = if cut { Kind::Unreachable } else { login(profile) };
     (kind, told)
 }
 

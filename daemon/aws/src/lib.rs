@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bastion_cloud::{
     Bastion, Cloud, CloudError, Database, DatabaseRef, Identity, Login, Place, Progress, Remote,
-    SecretRef, Seen, SessionGrant, SessionId, Site, TaskId, TaskSpec,
+    Scaled, SecretRef, Seen, SessionGrant, SessionId, Site, TaskId, TaskSpec,
 };
 
 mod access;
@@ -18,6 +18,7 @@ mod ec2;
 mod ecs;
 mod fault;
 mod identity;
+mod logs;
 mod near;
 mod pace;
 mod rds;
@@ -25,6 +26,7 @@ mod ready;
 mod secrets;
 mod service;
 mod ssm;
+mod task;
 mod watch;
 
 /// One site on AWS.
@@ -89,6 +91,10 @@ impl Cloud for Aws {
         identity::identity(&self.access).await
     }
 
+    fn forget_login(&self) {
+        self.access.forget();
+    }
+
     async fn find_place(&self) -> Result<Place, CloudError> {
         ec2::find_place(&self.access, &self.site).await
     }
@@ -105,6 +111,10 @@ impl Cloud for Aws {
         service::service_task(&self.access, &self.site).await
     }
 
+    async fn scale_service(&self, from: u32, to: u32) -> Result<Scaled, CloudError> {
+        service::scale(&self.access, &self.site, from, to).await
+    }
+
     async fn agent_ready(
         &self,
         task: &TaskId,
@@ -116,6 +126,10 @@ impl Cloud for Aws {
 
     async fn see_tasks(&self, tasks: &[TaskId]) -> Result<Vec<Seen>, CloudError> {
         ecs::see_tasks(&self.access, &self.site, tasks).await
+    }
+
+    async fn task_logs(&self, task: &TaskId) -> Result<Vec<String>, CloudError> {
+        logs::task_logs(self, task).await
     }
 
     async fn list_tasks(&self, started_by: &str) -> Result<Vec<TaskId>, CloudError> {

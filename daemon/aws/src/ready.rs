@@ -18,7 +18,8 @@ use tracing::debug;
 
 use crate::Aws;
 use crate::container::{self, Candidate};
-use crate::ecs::{self, describe_tasks};
+use crate::ecs::describe_tasks;
+use crate::task;
 use crate::watch::{Asked, Next};
 
 /// Waits until the agent of the task's container is started.
@@ -182,14 +183,19 @@ enum Look {
 }
 
 fn look(task: &Task, container: &str) -> Look {
-    if let Some(end) = ecs::end(task) {
+    if let Some(end) = task::end(task) {
         // ECS tells that a container has exited a moment before it tells how: that moment is worth waiting for.
         let exited = task.stop_code() == Some(&TaskStopCode::EssentialContainerExited);
         let told_all = matches!(task.last_status(), Some("STOPPED" | "DELETED"));
-        if exited && end.exit_code.is_none() && !told_all {
+        if exited && end.exit.is_none() && !told_all {
             return Look::On(Stage::Provisioning);
         }
-        let kind = Kind::TaskStopped { code: end.code, exit_code: end.exit_code };
+        let kind = Kind::TaskStopped {
+            class: end.class,
+            code: end.code,
+            exit_code: end.exit,
+            log: Vec::new(),
+        };
         return Look::Over { kind, message: end.words };
     }
     if !task.enable_execute_command() {
@@ -242,7 +248,7 @@ const UNSEEN: Duration = Duration::from_secs(60);
 mod tests {
     use aws_sdk_ecs::types::builders::TaskBuilder;
     use aws_sdk_ecs::types::{Container, ManagedAgent, ManagedAgentName, Task, TaskStopCode};
-    use bastion_cloud::{Kind, Stage};
+    use bastion_cloud::{EndClass, Kind, Stage};
 
     use super::{Look, look};
 
@@ -304,7 +310,8 @@ mod tests {
         assert_eq!(ending("STOPPING"), Look::On(Stage::Provisioning));
         let Look::Over { kind, .. } = ending("STOPPED") else { panic!("it has stopped") };
         let code = Some("EssentialContainerExited".to_owned());
-        assert_eq!(kind, Kind::TaskStopped { code, exit_code: None });
+        let class = EndClass::Exited;
+        assert_eq!(kind, Kind::TaskStopped { class, code, exit_code: None, log: Vec::new() });
     }
 
     #[test]
@@ -325,7 +332,12 @@ mod tests {
         );
         assert_eq!(
             kind(task("DEPROVISIONING").stop_code(TaskStopCode::TaskFailedToStart)),
-            Kind::TaskStopped { code: Some("TaskFailedToStart".to_owned()), exit_code: None }
+            Kind::TaskStopped {
+                class: EndClass::Unknown,
+                code: Some("TaskFailedToStart".to_owned()),
+                exit_code: None,
+                log: Vec::new()
+            }
         );
     }
 }

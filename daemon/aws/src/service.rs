@@ -1,13 +1,16 @@
-//! The task of an existing ECS service that a bastion may be made of. Nothing is started or stopped here.
+//! The task of an existing ECS service that a bastion may be made of. Nothing is started or stopped here, but for a
+//! service that is scaled from zero and back.
 //!
 //! needs: ecs:ListTasks, ecs:DescribeTasks, ecs:DescribeServices — find a service's task
+//! needs: ecs:UpdateService (only with scale_from_zero) — scale a service
 
 use aws_sdk_ecs::types::{Service, Task};
-use bastion_cloud::{CloudError, Kind, Runs, Site, TaskId};
+use bastion_cloud::{CloudError, Kind, Runs, Scaled, Site, TaskId};
 
 use crate::access::{Access, Clients};
-use crate::ecs::{self, clustered, describe_tasks, every_page};
+use crate::ecs::{clustered, describe_tasks, every_page};
 use crate::near::near;
+use crate::task;
 
 /// The best of the service's tasks.
 pub(crate) async fn service_task(access: &Access, site: &Site) -> Result<TaskId, CloudError> {
@@ -25,6 +28,10 @@ pub(crate) async fn service_task(access: &Access, site: &Site) -> Result<TaskId,
             Kind::ExecDisabled,
             format!("the service \"{name}\" runs its tasks without enableExecuteCommand"),
         )),
+        Picked::None if service.desired_count() == 0 => Err(error(
+            Kind::ScaledToZero,
+            format!("the service \"{name}\" is meant to run no task (desired 0)"),
+        )),
         Picked::None => Err(error(
             Kind::NotFound { what: "running task of the service", candidates: Vec::new() },
             format!(
@@ -35,6 +42,33 @@ pub(crate) async fn service_task(access: &Access, site: &Site) -> Result<TaskId,
                 service.running_count()
             ),
         )),
+    }
+}
+
+/// Scales the service, where it is still meant to run `from` tasks.
+pub(crate) async fn scale(
+    access: &Access,
+    site: &Site,
+    from: u32,
+    to: u32,
+) -> Result<Scaled, CloudError> {
+    let Runs::Service(name) = &site.runs else {
+        return Err(error(Kind::Invalid, "the site names no service".to_owned()));
+    };
+    let clients = access.clients().await?;
+    let service = describe(&clients, site, name).await?;
+    let desired = u32::try_from(service.desired_count()).unwrap_or_default();
+    if desired != from {
+        return Ok(Scaled::Already(desired));
+    }
+    let count = i32::try_from(to).unwrap_or(i32::MAX);
+    let call = clients.ecs.update_service().cluster(&site.cluster).service(name);
+    match call.desired_count(count).send().await {
+        Ok(_) => Ok(Scaled::ByUs),
+        Err(err) => {
+            let refusal = clients.refusal("ecs:UpdateService", &err);
+            Err(clustered(&clients, &site.cluster, refusal).await)
+        }
     }
 }
 
@@ -103,7 +137,7 @@ enum Picked {
 /// Of the tasks that stay: one whose agent runs before one that is on its way; then the newest deployment's; then the
 /// newest.
 fn pick(tasks: &[&Task], primary: Option<&str>) -> Picked {
-    let alive: Vec<&&Task> = tasks.iter().filter(|task| ecs::end(task).is_none()).collect();
+    let alive: Vec<&&Task> = tasks.iter().filter(|task| task::end(task).is_none()).collect();
     let usable = alive.iter().filter(|task| task.enable_execute_command());
     let best = usable.max_by_key(|task| {
         let running = task.last_status() == Some("RUNNING");

@@ -119,7 +119,7 @@ async fn places(there: &StandIn) {
     private.sort();
 
     let found = there.aws().find_place().await.unwrap();
-    assert_eq!((&found.subnets, &found.security_groups), (&private, &vec![group.clone()]));
+    assert_eq!((&found.subnet_ids(), &found.security_groups), (&private, &vec![group.clone()]));
     assert_eq!(found.vpc.as_deref(), Some(prod.as_str()));
 
     let by_ids = Site {
@@ -300,6 +300,7 @@ fn spec() -> TaskSpec {
         command: Some(vec!["sleep".to_owned(), "60".to_owned()]),
         subnets: vec!["subnet-1".to_owned()],
         security_groups: Vec::new(),
+        spot: false,
     }
 }
 

@@ -10,16 +10,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 mod error;
+mod place;
 mod secret;
 mod session;
 mod site;
 mod task;
 
-pub use error::{CloudError, Kind};
+pub use error::{CloudError, Kind, LoginState, LoginWay};
+pub use place::{Place, Subnet};
 pub use secret::Secret;
 pub use session::{Keys, SessionGrant, SessionId};
 pub use site::{Runs, Select, Site};
-pub use task::{Bastion, Seen, Stage, TaskId, TaskSpec};
+pub use task::{
+    Architecture, Bastion, EndClass, Seen, Stage, TaskEnd, TaskFacts, TaskId, TaskSize, TaskSpec,
+    TaskTimes,
+};
 
 /// One site of one cloud, with credentials to use it.
 #[async_trait]
@@ -27,20 +32,39 @@ pub trait Cloud: Debug + Send + Sync {
     /// Whose credentials these are. Free of side effects; may be repeated.
     async fn identity(&self) -> Result<Identity, CloudError>;
 
+    /// What files on this machine tell of the login: recognises what is hopeless before anything is started. Asks
+    /// nobody, starts no program, and may be repeated each second.
+    async fn login_state(&self) -> LoginState {
+        LoginState::Promising
+    }
+
+    /// Forgets credentials and what is known of failures with them: the next call resolves all afresh.
+    fn forget_login(&self) {}
+
     /// Subnets and security groups, by whatever the site calls them. Reads only.
     ///
     /// Nothing found, or more than one VPC found, is [`Kind::NotFound`] or [`Kind::Ambiguous`]: never a guess.
     async fn find_place(&self) -> Result<Place, CloudError>;
 
-    /// Where a database listens. Reads only.
+    /// Where a database listens. Reads only; may be some minutes old.
     async fn find_database(&self, database: &DatabaseRef) -> Result<Database, CloudError>;
+
+    /// Where a database listens by now, asked afresh: after a failure that may have been a failover. Reads only.
+    async fn refresh_database(&self, database: &DatabaseRef) -> Result<Database, CloudError> {
+        self.find_database(database).await
+    }
 
     /// Starts one task and returns its name. Idempotent by [`TaskSpec::token`]: the same spec with the same token
     /// gives the same task however often it is asked for.
     async fn run_task(&self, spec: &TaskSpec) -> Result<TaskId, CloudError>;
 
-    /// The running task of the site's service that a bastion may be made of. Reads only; starts nothing.
+    /// The running task of the site's service that a bastion may be made of. Reads only; starts nothing. Where the
+    /// service is meant to run none, the error is [`Kind::ScaledToZero`].
     async fn service_task(&self) -> Result<TaskId, CloudError>;
+
+    /// Scales the site's service from so many tasks to so many others, where it is still meant to run the former.
+    /// Idempotent: a service that is meant to run the latter already is left alone.
+    async fn scale_service(&self, from: u32, to: u32) -> Result<Scaled, CloudError>;
 
     /// Waits until a task runs and its SSM agent is started, telling each stage as it is reached. Reads only.
     ///
@@ -55,6 +79,9 @@ pub trait Cloud: Debug + Send + Sync {
     /// What has become of these tasks. Reads only; a task that the cloud does not know is [`Seen::Missing`], which
     /// proves little shortly after its start.
     async fn see_tasks(&self, tasks: &[TaskId]) -> Result<Vec<Seen>, CloudError>;
+
+    /// The last lines of a task's log, oldest first; none where it keeps no log that we can read. Reads only.
+    async fn task_logs(&self, task: &TaskId) -> Result<Vec<String>, CloudError>;
 
     /// Tasks, running or on their way, that carry this mark (ECS: startedBy). Reads only; lags behind the truth.
     async fn list_tasks(&self, started_by: &str) -> Result<Vec<TaskId>, CloudError>;
@@ -95,15 +122,13 @@ pub struct Identity {
     pub arn: String,
 }
 
-/// Where a site's tasks run.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Place {
-    /// Subnet ids, all of one VPC.
-    pub subnets: Vec<String>,
-    /// Security group ids, all of that VPC.
-    pub security_groups: Vec<String>,
-    /// That VPC, where it had to be looked up.
-    pub vpc: Option<String>,
+/// What came of the wish to scale a service.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scaled {
+    /// It was done by this call, and is ours to undo.
+    ByUs,
+    /// Somebody else has scaled it: it is meant to run so many.
+    Already(u32),
 }
 
 /// How a target names its database.

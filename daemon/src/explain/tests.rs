@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bastion_cloud::{CloudError, Kind, TaskId};
+use bastion_cloud::{CloudError, EndClass, Kind, LoginWay, TaskId};
 use ssm_tunnel::{Closed, OpenError, StreamError};
 
 use super::{cloud, refusal};
@@ -28,16 +28,21 @@ fn a_name_that_the_vpc_does_not_know_is_told_however_soon_the_tunnel_ends() {
 fn every_failure_of_the_cloud_has_a_code_a_cause_and_something_to_type() {
     let names = || vec!["one".to_owned(), "two".to_owned()];
     let kinds = [
-        Kind::Login { profile: Some("prod".to_owned()) },
-        Kind::Denied { explicit: true },
-        Kind::Denied { explicit: false },
+        Kind::Login { profile: Some("prod".to_owned()), way: LoginWay::Unknown },
+        Kind::Denied { explicit: true, action: None, resource: None },
+        Kind::Denied { explicit: false, action: None, resource: None },
         Kind::ClockSkew { seconds: Some(-400) },
         Kind::Throttled,
         Kind::NoCapacity,
         Kind::NotFound { what: "cluster", candidates: names() },
         Kind::Ambiguous { what: "subnets", candidates: names() },
         Kind::NotAvailable { status: "stopped".to_owned() },
-        Kind::TaskStopped { code: Some("TaskFailedToStart".to_owned()), exit_code: None },
+        Kind::TaskStopped {
+            class: EndClass::Image,
+            code: Some("TaskFailedToStart".to_owned()),
+            exit_code: None,
+            log: Vec::new(),
+        },
         Kind::ExecDisabled,
         Kind::AgentStopped,
         Kind::NotConnected,

@@ -96,8 +96,9 @@ async fn try_start(desk: &Desk, give_up: &CancellationToken) -> Result<Route, Un
             ],
             environment: vec![("BASTIOND_TARGET".to_owned(), target.name.clone())],
             command: None,
-            subnets: place.subnets,
+            subnets: place.subnet_ids(),
             security_groups: place.security_groups,
+            spot: target.site.spot,
         };
         match run_task(desk, &spec).await {
             Ok(task) => (database, task),
@@ -233,8 +234,8 @@ pub(super) async fn stop(desk: Desk, task: TaskId) {
         let (mut pause, mut missing) = (FIRST_PAUSE, 0);
         loop {
             match desk.cloud.see_tasks(std::slice::from_ref(&task)).await.as_deref() {
-                Ok([Seen::Stopped(words)]) => {
-                    return desk.tell(News::Gone(task.clone(), words.clone()));
+                Ok([Seen::Stopped(end)]) => {
+                    return desk.tell(News::Gone(task.clone(), end.to_string()));
                 }
                 // ECS may not know yet what it has just started: neither for this question nor for the order.
                 Ok([Seen::Missing]) if missing + 1 < MISSING_PROVES => {
@@ -290,7 +291,7 @@ pub(super) async fn look(desk: Desk, task: TaskId) {
 async fn see_end(desk: &Desk, task: &TaskId) -> Option<String> {
     for _ in 0..MISSING_PROVES {
         match desk.cloud.see_tasks(std::slice::from_ref(task)).await.as_deref() {
-            Ok([Seen::Stopped(words)]) => return Some(words.clone()),
+            Ok([Seen::Stopping(end) | Seen::Stopped(end)]) => return Some(end.to_string()),
             Ok([Seen::Missing]) => sleep(LONGEST_PAUSE).await,
             Ok(_) => return None,
             Err(err) => {

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
-use bastion_cloud::{CloudError, Kind};
+use bastion_cloud::{CloudError, Kind, LoginWay};
 
 use super::{Refusal, signature_times, words};
 
@@ -30,7 +30,7 @@ fn refused(err: &SdkError<RunTaskError, HttpResponse>) -> CloudError {
 }
 
 fn login() -> Kind {
-    Kind::Login { profile: Some("prod".to_owned()) }
+    Kind::Login { profile: Some("prod".to_owned()), way: LoginWay::Unknown }
 }
 
 #[test]
@@ -57,22 +57,20 @@ fn every_code_for_an_expired_or_unknown_login_asks_for_a_login() {
 
 #[test]
 fn a_denial_is_explicit_only_where_aws_says_so() {
-    let words =
-        "User: arn:aws:iam::1:user/a is not authorized to perform: ssm:StartSession on resource: x";
+    let words = "User: arn:aws:iam::1:user/a is not authorized to perform: ssm:StartSession on resource: arn:x";
     let implicit =
         format!("{words} because no identity-based policy allows the ssm:StartSession action");
+    let denied = |explicit: bool| Kind::Denied {
+        explicit,
+        action: Some("ssm:StartSession".to_owned()),
+        resource: Some("arn:x".to_owned()),
+    };
+    assert_eq!(answered(400, "AccessDeniedException", &implicit, None).kind, denied(false));
     let explicit = format!("{words} with an explicit deny in an identity-based policy");
-    assert_eq!(
-        answered(400, "AccessDeniedException", &implicit, None).kind,
-        Kind::Denied { explicit: false }
-    );
-    assert_eq!(
-        answered(400, "AccessDeniedException", &explicit, None).kind,
-        Kind::Denied { explicit: true }
-    );
+    assert_eq!(answered(400, "AccessDeniedException", &explicit, None).kind, denied(true));
     assert_eq!(
         answered(403, "UnauthorizedOperation", "no", None).kind,
-        Kind::Denied { explicit: false }
+        Kind::Denied { explicit: false, action: None, resource: None }
     );
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bastion_aws::{Aws, Settings};
-use bastion_cloud::{Runs, Select, Site, TaskSpec};
+use bastion_cloud::{Kind, Runs, Select, Site, TaskSpec};
 use bastion_sim::{Fault, Sim, SimConfig};
 use tempfile::TempDir;
 
@@ -117,6 +117,20 @@ pub(crate) fn spec(token: &str) -> TaskSpec {
         command: None,
         subnets: vec!["subnet-0a11ce0000000001a".to_owned(), "subnet-0a11ce0000000001c".to_owned()],
         security_groups: vec!["sg-0a11ce000000000ec".to_owned()],
+        spot: false,
+    }
+}
+
+/// A denial that names neither action nor resource.
+pub(crate) fn denied(explicit: bool) -> Kind {
+    Kind::Denied { explicit, action: None, resource: None }
+}
+
+/// A kind without what only AWS's words tell of it.
+pub(crate) fn simple(kind: Kind) -> Kind {
+    match kind {
+        Kind::Denied { explicit, .. } => denied(explicit),
+        other => other,
     }
 }
 

@@ -6,7 +6,7 @@ use bastion_aws::Aws;
 use bastion_cloud::{Bastion, Cloud, Kind, Remote, SessionId};
 use bastion_sim::{Fault, SimConfig, Timings, What};
 
-use crate::house::{House, PATIENCE, quiet, spec};
+use crate::house::{House, PATIENCE, denied, quiet, simple, spec};
 
 fn remote() -> Remote {
     Remote {
@@ -68,14 +68,14 @@ async fn only_not_connected_and_throttled_are_tried_again() {
     let aws = house.aws();
     let bastion = ready(&aws).await;
     for (what, kind) in [
-        (What::AccessDenied { explicit: true, resource: None }, Kind::Denied { explicit: true }),
+        (What::AccessDenied { explicit: true, resource: None }, denied(true)),
         (What::Broken, Kind::Service),
         (What::Reset { after: true }, Kind::Unreachable),
     ] {
         let before = house.asked("StartSession").len();
         house.fault(Fault::on("StartSession", what));
         let error = aws.start_session(&bastion, &remote(), PATIENCE).await.unwrap_err();
-        assert_eq!(error.kind, kind);
+        assert_eq!(simple(error.kind), kind);
         assert_eq!(house.asked("StartSession").len() - before, 1, "{kind:?}");
         house.sim.faults().clear();
     }

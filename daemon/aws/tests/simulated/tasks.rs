@@ -1,9 +1,9 @@
 //! RunTask, ListTasks, DescribeTasks, StopTask.
 
-use bastion_cloud::{Cloud, Kind, Runs, Seen, Site, TaskId};
+use bastion_cloud::{Cloud, Kind, Runs, Seen, Site, TaskId, TaskSpec};
 use bastion_sim::{Fault, Launch, SimConfig, Status, Timings, What};
 
-use crate::house::{House, PATIENCE, spec};
+use crate::house::{House, PATIENCE, denied, simple, spec};
 
 #[tokio::test]
 async fn a_task_is_asked_for_with_everything_its_spec_says() {
@@ -32,7 +32,8 @@ async fn a_task_is_asked_for_with_everything_its_spec_says() {
 async fn spare_capacity_and_a_public_address_are_asked_for_where_the_site_says_so() {
     let house = House::new().await;
     let site = Site { spot: true, assign_public_ip: true, ..house.site() };
-    house.aws_of(site).run_task(&spec("token-1")).await.unwrap();
+    let spare = TaskSpec { spot: true, ..spec("token-1") };
+    house.aws_of(site).run_task(&spare).await.unwrap();
     let view = &house.sim.tasks().into_iter().find(|task| !task.of_service()).unwrap();
     assert_eq!(view.launch, Launch::Provider("FARGATE_SPOT".to_owned()));
     assert!(view.public_address);
@@ -129,15 +130,15 @@ async fn an_unknown_task_definition_is_told_whoever_finds_out() {
 async fn denied_throttled_and_broken_are_told_apart() {
     let house = House::new().await;
     for (what, kind) in [
-        (What::AccessDenied { explicit: false, resource: None }, Kind::Denied { explicit: false }),
-        (What::AccessDenied { explicit: true, resource: None }, Kind::Denied { explicit: true }),
+        (What::AccessDenied { explicit: false, resource: None }, denied(false)),
+        (What::AccessDenied { explicit: true, resource: None }, denied(true)),
         (What::Throttled, Kind::Throttled),
         (What::Broken, Kind::Service),
         (What::Garbled, Kind::Service),
     ] {
         house.fault(Fault::on("RunTask", what.clone()));
         let error = house.aws().run_task(&spec("token-1")).await.unwrap_err();
-        assert_eq!(error.kind, kind, "{what:?}");
+        assert_eq!(simple(error.kind), kind, "{what:?}");
         assert!(!error.message.is_empty());
         house.sim.faults().clear();
     }
@@ -180,10 +181,10 @@ async fn tasks_are_seen_in_the_order_asked_for_alive_stopped_or_missing() {
         TaskId::new(format!("{}/{}", alive.as_str().rsplit_once('/').unwrap().0, "f".repeat(32)));
     aws.stop_task(&ended, "idle for 15 min").await.unwrap();
     let seen = aws.see_tasks(&[missing, ended, alive]).await.unwrap();
-    let [Seen::Missing, Seen::Stopped(words), Seen::Alive] = seen.as_slice() else {
-        panic!("{seen:?}")
-    };
+    let [Seen::Missing, ended, Seen::Starting(facts)] = seen.as_slice() else { panic!("{seen:?}") };
+    let words = ended.end().unwrap().to_string();
     assert!(words.contains("idle for 15 min"), "{words}");
+    assert_eq!(facts.variable("MAX_LIFE"), Some("3600"));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bastion_cloud::{
     Bastion, Cloud, CloudError, Database, DatabaseRef, Identity, Kind, Login, Place, Progress,
-    Remote, SecretRef, Seen, SessionGrant, SessionId, TaskId, TaskSpec,
+    Remote, Scaled, SecretRef, Seen, SessionGrant, SessionId, TaskEnd, TaskId, TaskSpec,
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -119,7 +119,7 @@ impl Cloud for Told {
     }
 
     async fn find_place(&self) -> Result<Place, CloudError> {
-        Ok(Place { subnets: Vec::new(), security_groups: Vec::new(), vpc: None })
+        Ok(Place::default())
     }
 
     async fn find_database(&self, _: &DatabaseRef) -> Result<Database, CloudError> {
@@ -153,6 +153,14 @@ impl Cloud for Told {
         Err(fault(Kind::Invalid))
     }
 
+    async fn scale_service(&self, _: u32, _: u32) -> Result<Scaled, CloudError> {
+        Ok(Scaled::ByUs)
+    }
+
+    async fn task_logs(&self, _: &TaskId) -> Result<Vec<String>, CloudError> {
+        Ok(Vec::new())
+    }
+
     async fn agent_ready(
         &self,
         task: &TaskId,
@@ -171,7 +179,11 @@ impl Cloud for Told {
             return Ok(vec![Seen::Missing]);
         }
         let ended = orders.dead || orders.stopped.contains(&tasks[0].as_str().to_owned());
-        Ok(vec![if ended { Seen::Stopped("it ended".to_owned()) } else { Seen::Alive }])
+        Ok(vec![if ended {
+            Seen::Stopped(Box::new(TaskEnd { words: "it ended".to_owned(), ..TaskEnd::default() }))
+        } else {
+            Seen::Running { since: None, facts: Box::default() }
+        }])
     }
 
     async fn list_tasks(&self, _: &str) -> Result<Vec<TaskId>, CloudError> {
@@ -182,7 +194,7 @@ impl Cloud for Told {
         self.call("stop");
         let mut orders = self.orders();
         if orders.refuse_stop {
-            return Err(fault(Kind::Denied { explicit: false }));
+            return Err(fault(Kind::Denied { explicit: false, action: None, resource: None }));
         }
         orders.stopped.push(task.as_str().to_owned());
         Ok(())
