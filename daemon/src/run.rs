@@ -59,6 +59,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     // What everybody uses.
     let clock = Clock::machine();
     let tasks = Tasks::new();
+    tasks.spawn("wake watcher", clock.clone().watch_sleep(tasks.stop_token()));
     let events = Events::new(clock.clone());
     let tunnels = Tunnels::new(tasks.clone(), events.clone());
     let targets = with_clouds(&config);
