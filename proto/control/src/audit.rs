@@ -37,10 +37,10 @@ pub struct AuditRow {
     /// How many visitors were sent away.
     #[serde(default)]
     pub refused: u64,
-    /// How many bastions ended.
+    /// How many bastions were asked for.
     #[serde(default)]
     pub bastions: u64,
-    /// How many tunnels ended.
+    /// How many tunnels were opened.
     #[serde(default)]
     pub tunnels: u64,
     /// For how long visits lasted, added up.
@@ -57,7 +57,7 @@ pub struct AuditRow {
     pub programs: Vec<(String, u64)>,
 }
 
-/// One line of the ledger: something that is over, or, of a bastion, its beginning.
+/// One line of the ledger: something that is over, or the beginning of what may outlive the daemon.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum AuditRecord {
@@ -69,8 +69,10 @@ pub enum AuditRecord {
     BastionStarted(BastionStartedRecord),
     /// A bastion has ended.
     BastionEnded(BastionEndedRecord),
+    /// A tunnel was opened.
+    TunnelOpened(TunnelOpenedRecord),
     /// A tunnel has ended.
-    Tunnel(TunnelRecord),
+    TunnelClosed(TunnelClosedRecord),
     /// Something that a newer daemon wrote and this program does not know.
     #[serde(other)]
     Unknown,
@@ -205,9 +207,23 @@ pub struct BastionEndedRecord {
     pub why: Option<String>,
 }
 
+/// A tunnel that was opened.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TunnelOpenedRecord {
+    /// When.
+    pub time: Timestamp,
+    /// The target that it was opened for.
+    pub target: String,
+    /// The SSM session, as CloudTrail names it.
+    pub session: String,
+    /// The task that it goes through.
+    #[serde(default)]
+    pub task: Option<String>,
+}
+
 /// A tunnel that has ended.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub struct TunnelRecord {
+pub struct TunnelClosedRecord {
     /// When it ended.
     pub time: Timestamp,
     /// The target that it was opened for.
@@ -235,7 +251,8 @@ impl AuditRecord {
             Self::Refused(record) => Some(record.time),
             Self::BastionStarted(record) => Some(record.time),
             Self::BastionEnded(record) => Some(record.time),
-            Self::Tunnel(record) => Some(record.time),
+            Self::TunnelOpened(record) => Some(record.time),
+            Self::TunnelClosed(record) => Some(record.time),
             Self::Unknown => None,
         }
     }
@@ -247,7 +264,8 @@ impl AuditRecord {
             Self::Refused(record) => Some(&record.target),
             Self::BastionStarted(record) => Some(&record.target),
             Self::BastionEnded(record) => Some(&record.target),
-            Self::Tunnel(record) => Some(&record.target),
+            Self::TunnelOpened(record) => Some(&record.target),
+            Self::TunnelClosed(record) => Some(&record.target),
             Self::Unknown => None,
         }
     }

@@ -37,7 +37,7 @@ mod version;
 
 pub use audit::{
     Audit, AuditRecord, AuditRow, BastionEndedRecord, BastionStartedRecord, RefusedRecord, Size,
-    TunnelRecord, VisitRecord, Visitor,
+    TunnelClosedRecord, TunnelOpenedRecord, VisitRecord, Visitor,
 };
 pub use config::{ConfigFault, ConfigReport};
 pub use cost::{Cost, CostRow, CostSum, GroupBy, Price};

@@ -193,7 +193,13 @@ fn audit() -> Audit {
                 task: Some(TASK.into()),
                 ended: "the database's side ended".into(),
             }),
-            AuditRecord::Tunnel(TunnelRecord {
+            AuditRecord::TunnelOpened(TunnelOpenedRecord {
+                time: time("2026-01-02T03:04:05Z"),
+                target: "prod-db".into(),
+                session: "amy-0a1b2c3d4e5f6a7b8".into(),
+                task: Some(TASK.into()),
+            }),
+            AuditRecord::TunnelClosed(TunnelClosedRecord {
                 time: time("2026-01-02T03:29:05Z"),
                 target: "prod-db".into(),
                 session: "amy-0a1b2c3d4e5f6a7b8".into(),
