@@ -11,8 +11,13 @@
 //!
 //! Nothing here opens anything or asks what time it is.
 
-mod bastion;
-mod pool;
+mod book;
+mod record;
+pub mod single;
 
-pub use bastion::{Bastion, Input, LeaseId, Limits, Output, Phase, Timer, Why};
-pub use pool::Pool;
+pub use book::{Book, Entry, OpenSession, Origin};
+pub use record::{Finding, Intention, Raise, Record};
+
+/// A lease's number, unique while the daemon runs.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct LeaseId(pub u64);

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use bastion_api::{EventKind, Stage};
 use bastion_cloud::TaskId;
-use bastion_pool::{Input, LeaseId, Limits, Output, Phase, Pool, Why};
+use bastion_pool::LeaseId;
+use bastion_pool::single::{Input, Limits, Output, Phase, Pool, Why};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;

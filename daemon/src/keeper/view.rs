@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bastion_api::{State, Timestamp};
 use bastion_cloud::TaskId;
-use bastion_pool::Phase;
+use bastion_pool::single::Phase;
 
 use super::{Refusal, Start};
 

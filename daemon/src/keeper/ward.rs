@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bastion_api::{EventKind, Stage, State, Timestamp};
 use bastion_cloud::{Cloud, TaskId};
-use bastion_pool::Phase;
+use bastion_pool::single::Phase;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

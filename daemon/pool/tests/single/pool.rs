@@ -1,10 +1,10 @@
 //! Several targets in one pool.
-#![expect(clippy::disallowed_methods, reason = "a test's clock must begin somewhere")]
 
 use std::time::{Duration, Instant};
 
 use bastion_cloud::TaskId;
-use bastion_pool::{Input, LeaseId, Limits, Output, Phase, Pool, Timer, Why};
+use bastion_pool::LeaseId;
+use bastion_pool::single::{Input, Limits, Output, Phase, Pool, Timer, Why};
 
 const LIMITS: Limits = Limits {
     start: Duration::from_secs(120),

@@ -1,15 +1,15 @@
 //! One bastion, told what happens and when.
-#![expect(clippy::disallowed_methods, reason = "a test's clock must begin somewhere")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bastion_cloud::TaskId;
-use bastion_pool::Input::{
+use bastion_pool::LeaseId;
+use bastion_pool::single::Input::{
     CloseWanted, LeaseEnded, LeaseWanted, StartFailed, StartUncertain, TaskGone, TaskNamed,
     TaskReady, Tick,
 };
-use bastion_pool::{Bastion, Input, LeaseId, Limits, Output, Phase, Timer, Why};
+use bastion_pool::single::{Bastion, Input, Limits, Output, Phase, Timer, Why};
 
 #[test]
 fn a_first_lease_starts_a_task_and_gets_it() {

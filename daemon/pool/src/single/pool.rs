@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::{Bastion, Input, LeaseId, Limits, Output, Phase, Timer};
+use super::{Bastion, Input, Limits, Output, Phase, Timer};
+use crate::LeaseId;
 
 /// Every target's bastion, and who asked for which.
 #[derive(Debug, Default)]

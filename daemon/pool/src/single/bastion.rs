@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 
 use bastion_cloud::TaskId;
 
+use crate::LeaseId;
+
 /// One ECS task, from the wish for it to its end.
 #[derive(Debug)]
 pub struct Bastion {
@@ -97,10 +99,6 @@ pub enum Timer {
     /// The task should have ended by then; ask again.
     Stop,
 }
-
-/// A lease's number, unique while the daemon runs.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct LeaseId(pub u64);
 
 /// How long a bastion may take, and how long it may be of no use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
