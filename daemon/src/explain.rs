@@ -47,7 +47,9 @@ pub fn cloud(target: &Target, err: &CloudError) -> Problem {
         Kind::ScaledToZero => invalid(site),
         Kind::Service => service(err.call),
         Kind::SessionOver => session_over(target),
-        Kind::TaskStopped { code, exit_code, .. } => task_stopped(target, code.as_deref(), *exit_code),
+        Kind::TaskStopped { code, exit_code, .. } => {
+            task_stopped(target, code.as_deref(), *exit_code)
+        }
         Kind::Throttled => throttled(err.call),
         Kind::TimedOut => timed_out(err.call),
         Kind::Unreachable => unreachable(site),
@@ -77,6 +79,7 @@ fn not_opened(target: &Target, err: &OpenError) -> Problem {
         OpenError::Roots(_)
         | OpenError::Connect { .. }
         | OpenError::Tls { .. }
+        | OpenError::Proxy { .. }
         | OpenError::Upgrade { .. }
         | OpenError::WebSocket { .. }
         | OpenError::DialDeadline { .. } => middlebox(&target.site.name),
@@ -93,9 +96,13 @@ pub fn tunnel_closed(target: &Target, why: &Closed) -> Problem {
         Closed::ByUs => closed(target),
         Closed::ByService { output } if is_about_the_name(output) => name_refused(target),
         Closed::Unsupported(_) => agent_unfit(target),
-        Closed::ByService { .. } | Closed::Misbehaved(_) | Closed::Lost(_) | Closed::Undriven => {
-            tunnel_lost(target)
-        }
+        Closed::ByService { .. }
+        | Closed::Misbehaved(_)
+        | Closed::Lost(_)
+        | Closed::SessionOver { .. }
+        | Closed::AwayTooLong { .. }
+        | Closed::ResumeRefused { .. }
+        | Closed::Undriven => tunnel_lost(target),
     };
     problem.because(chain(why).join(": "))
 }

@@ -8,13 +8,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bastion_api::EventKind;
 use bastion_cloud::{Bastion, Cloud, CloudError, Remote, SessionId, TaskId};
-use ssm_tunnel::{Closed, Grant, Keys, OpenError, Options, Stream, StreamError, Tunnel};
+use ssm_tunnel::{Closed, FirstByte, OpenError, Options, Stream, StreamError, Tunnel};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use crate::events::Events;
 use crate::tasks::Tasks;
+
+mod returning;
+
+use returning::Returning;
 
 /// What the keeper asks of tunnels.
 #[async_trait]
@@ -88,12 +92,12 @@ impl Tunnels {
     /// A stream to the route's remote, through a tunnel that is there or a new one.
     pub async fn stream(&self, route: &Route) -> Result<Passage, TunnelFailure> {
         let tunnel = self.tunnel(route, REOPEN_PATIENCE).await?;
-        match tunnel.open_stream().await {
+        match tunnel.open_stream(FirstByte::AnyTime).await {
             Ok(stream) => Ok(Passage { tunnel, stream }),
             // It was lost between the look and the use: one more, and its word is final.
             Err(_) if tunnel.is_closed() => {
                 let tunnel = self.tunnel(route, REOPEN_PATIENCE).await?;
-                let stream = tunnel.open_stream().await;
+                let stream = tunnel.open_stream(FirstByte::AnyTime).await;
                 let stream = stream.map_err(|err| TunnelFailure::Stream(Arc::new(err)))?;
                 Ok(Passage { tunnel, stream })
             }
@@ -177,19 +181,12 @@ impl Tunnels {
             () = &mut unwanted => return Err(TunnelFailure::Stopping),
         };
         let session = session.map_err(TunnelFailure::Session)?;
-        let grant = Grant {
-            url: session.url,
-            token: session.token.reveal().to_owned(),
-            region: session.region,
-            keys: Some(Keys {
-                access_key_id: session.keys.access_key_id,
-                secret_access_key: session.keys.secret_access_key.reveal().to_owned(),
-                session_token: session.keys.session_token.map(|token| token.reveal().to_owned()),
-            }),
-        };
+        let id = session.session.clone();
+        let resumer = Returning::to(Arc::clone(cloud), id.clone());
+        let grant = returning::grant(session);
         let options = Options { extra_hosts: route.endpoints.clone(), ..Options::default() };
         let opened = tokio::select! {
-            opened = Tunnel::open(grant, options) => {
+            opened = Tunnel::open(grant, options, Arc::new(resumer)) => {
                 opened.map_err(|err| TunnelFailure::Open(Arc::new(err)))
             }
             () = &mut unwanted => Err(TunnelFailure::Stopping),
@@ -198,12 +195,12 @@ impl Tunnels {
             Ok(opened) => opened,
             Err(failure) => {
                 // A session that nobody uses would hold one of the container's two places until its idle limit.
-                end_session(cloud.as_ref(), &session.session).await;
+                end_session(cloud.as_ref(), &id).await;
                 return Err(failure);
             }
         };
         let (events, target) = (self.events.clone(), route.target.clone());
-        let (cloud_too, id) = (Arc::clone(cloud), session.session.clone());
+        let (cloud_too, session) = (Arc::clone(cloud), id.clone());
         events.tell(Some(&target), EventKind::TunnelOpened, "tunnel opened");
         self.tasks.spawn(format!("tunnel to {target}"), async move {
             let why: Closed = driver.await;
@@ -211,15 +208,17 @@ impl Tunnels {
             events.tell_why(Some(&target), EventKind::TunnelClosed, "tunnel closed", &why);
             match why {
                 // Who closes it ends the session, too; and what the service has ended is over.
-                Closed::ByUs | Closed::ByService { .. } => {}
+                Closed::ByUs | Closed::ByService { .. } | Closed::SessionOver { .. } => {}
                 // A session that nobody returns to would hold its place until its idle limit.
                 Closed::Unsupported(_)
                 | Closed::Misbehaved(_)
                 | Closed::Lost(_)
-                | Closed::Undriven => end_session(cloud_too.as_ref(), &id).await,
+                | Closed::AwayTooLong { .. }
+                | Closed::ResumeRefused { .. }
+                | Closed::Undriven => end_session(cloud_too.as_ref(), &session).await,
             }
         });
-        Ok(Opened { tunnel, session: session.session, cloud: Arc::clone(cloud) })
+        Ok(Opened { tunnel, session: id, cloud: Arc::clone(cloud) })
     }
 
     fn doors(&self) -> MutexGuard<'_, HashMap<Key, Door>> {

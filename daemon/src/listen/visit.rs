@@ -120,7 +120,7 @@ where
     // How did it end?
     match (ended, stream.ended()) {
         (Err(refusal), _) => turn_away(&house, &target, &refusal),
-        (Ok(_), Some(StreamEnd::DialFailed)) => {
+        (Ok(_), Some(StreamEnd::DialFailed | StreamEnd::NoFirstByte)) => {
             house.keeper.doubt(name);
             let problem = explain::database_unreachable(&target, &lease.route().remote);
             refuse(&house, name, &problem);

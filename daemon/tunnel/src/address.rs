@@ -106,6 +106,11 @@ impl Address {
         self.uri.authority().map_or("", |authority| authority.as_str())
     }
 
+    /// The host as it stands before a port.
+    pub(crate) fn host_in_brackets(&self) -> &str {
+        self.uri.host().unwrap_or(&self.host)
+    }
+
     /// Whether the address carries its own signature, so that none is added.
     pub(crate) fn is_presigned(&self) -> bool {
         self.uri.query().unwrap_or_default().split('&').any(|pair| {

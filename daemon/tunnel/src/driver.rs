@@ -43,11 +43,13 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tracing::debug;
 use uuid::Uuid;
 
-use crate::Options;
 use crate::error::{Closed, Lost, StreamEnd, StreamError};
+use crate::resume::{self as tunnel, Clock};
 use crate::socket::{Socket, ping};
+use crate::stats::{Board, Meter};
 use crate::stream::Stream;
 use crate::switchboard::Switchboard;
+use crate::{FirstByte, Options, Payload};
 
 /// What makes a tunnel go: a future to be spawned, which ends with the reason for which the tunnel did.
 #[must_use = "a tunnel goes only while its driver is polled"]
@@ -69,13 +71,31 @@ pub struct Driver {
     ping_due: Instant,
     /// When the silence after a ping has lasted too long.
     silence_due: Option<Instant>,
+    keep: bool,
+    tunnel: watch::Sender<tunnel::State>,
+    payload: watch::Sender<Payload>,
+    meter: Arc<Meter>,
+}
+
+/// What a driver tells its tunnel's handles.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) fate: watch::Receiver<Option<Closed>>,
+    pub(crate) state: watch::Receiver<tunnel::State>,
+    pub(crate) payload: watch::Receiver<Payload>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) streams: Arc<AtomicUsize>,
 }
 
 /// What a tunnel's handle asks of its driver.
 #[derive(Debug)]
 pub(crate) enum Call {
     /// A stream, please.
-    OpenStream(oneshot::Sender<Result<Stream, StreamError>>),
+    OpenStream(FirstByte, oneshot::Sender<Result<Stream, StreamError>>),
+    /// Keep the session alive though nobody uses it, or no longer.
+    Keep(bool),
+    /// Show that the websocket is alive.
+    Prove,
     /// End the session in order.
     Close,
 }
@@ -93,19 +113,34 @@ impl Driver {
     /// A driver for a socket on which the open message was sent. `count` is kept at the number of streams.
     pub(crate) fn new(
         socket: Socket,
-        options: &Options,
+        options: Options,
         calls: mpsc::Receiver<Call>,
-        count: Arc<AtomicUsize>,
-    ) -> (Self, watch::Receiver<Option<Closed>>) {
-        let (fate, told) = watch::channel(None);
+    ) -> (Self, Told) {
+        let (fate, fate_told) = watch::channel(None);
+        let (state, state_told) = watch::channel(tunnel::State::default());
+        let (payload, payload_told) = watch::channel(Payload::default());
         let (teller, news) = mpsc::unbounded_channel();
-        let ping_due = now().instant + options.ping;
+        let now = now().instant;
+        let ping_due = now + options.ping;
+        let streams = Arc::new(AtomicUsize::new(0));
+        let meter = Arc::new(Meter::new(now));
+        let told = Told {
+            fate: fate_told,
+            state: state_told,
+            payload: payload_told,
+            meter: Arc::clone(&meter),
+            streams: Arc::clone(&streams),
+        };
         let driver = Self {
             state: State::Opening,
-            channel: Channel::new(options.channel.clone(), seed()),
+            channel: Channel::new(options.channel, seed()),
             socket,
             unflushed: false,
-            board: Switchboard::new(count, options.linger),
+            board: Switchboard::new(streams, options.linger),
+            keep: false,
+            tunnel: state,
+            payload,
+            meter,
             calls,
             news,
             teller,
@@ -133,9 +168,14 @@ impl Driver {
     fn take_calls(&mut self, cx: &mut Context<'_>, now: Now) {
         while let Poll::Ready(Some(call)) = self.calls.poll_recv(cx) {
             match call {
-                Call::OpenStream(answer) => {
+                Call::OpenStream(_first, answer) => {
                     // Whoever asked may have given up: the stream is dropped and so finished.
                     let _stream_or_reason = answer.send(self.open_stream());
+                }
+                Call::Keep(keep) => self.keep = keep,
+                Call::Prove => {
+                    self.silence_due = Some(now.instant + PROOF);
+                    self.put(ping(), now);
                 }
                 Call::Close => self.terminate(now),
             }
@@ -242,6 +282,8 @@ impl Driver {
                 Event::StreamEnded(id, end) => {
                     self.board.end(&mut self.channel, id, StreamEnd::from(end), now.instant);
                 }
+                Event::PayloadSize(bytes) => debug!(bytes, "larger messages go through"),
+                Event::ProbeFailed(bytes) => debug!(bytes, "messages of this size do not go through"),
                 Event::Terminated => self.end(Closed::ByUs, now),
                 Event::Closed(closed) => self.end(Closed::from(closed), now),
             }
@@ -369,6 +411,7 @@ impl Future for Driver {
             let more = this.receive(cx, now);
             this.take_events(now);
             this.send(cx, now);
+            this.meter.moved(0, 0, Board::default(), now.instant);
             if let State::Over(closed) = &this.state {
                 let closed = closed.clone();
                 this.fate = None;
@@ -409,7 +452,12 @@ impl fmt::Debug for Driver {
             State::Leaving { .. } => "leaving",
             State::Over(_) => "over",
         };
-        f.debug_struct("Driver").field("state", &state).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("state", &state)
+            .field("keep", &self.keep)
+            .field("payload", &self.payload)
+            .field("tunnel", &self.tunnel)
+            .finish_non_exhaustive()
     }
 }
 
@@ -418,7 +466,17 @@ pub(crate) fn wall_time() -> SystemTime {
     SystemTime::now()
 }
 
-fn now() -> Now {
+/// The clock where none is given: the driver's own, which stands still while the machine sleeps on Linux.
+#[derive(Debug)]
+pub(crate) struct AwakeClock;
+
+impl Clock for AwakeClock {
+    fn now(&self) -> Instant {
+        now().instant
+    }
+}
+
+pub(crate) fn now() -> Now {
     let since_1970 = wall_time().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Now {
         instant: tokio::time::Instant::now().into_std(),
@@ -437,6 +495,9 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long after a ping silence means that nobody is there; a round trip of the farthest region takes a tenth.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long an answer may take that is to prove a websocket alive.
+const PROOF: Duration = Duration::from_secs(2);
 
 /// Messages taken before what they brought is handed on: one read of the socket.
 const BATCH: usize = 64;

@@ -10,6 +10,8 @@ use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::address::BadAddress;
+use crate::proxy::ProxyFault;
+use crate::resume::Cause;
 use crate::sign::Unsignable;
 
 /// Why a tunnel did not open.
@@ -35,9 +37,22 @@ pub enum OpenError {
     Tls {
         /// The host that was dialed.
         host: String,
+        /// Who issued the certificate that was shown, where it was not trusted.
+        issuer: Option<String>,
         /// What was wrong, a certificate above all.
         #[source]
         source: io::Error,
+    },
+    /// The proxy on the way did not let us through.
+    #[error("reaching {host} through the proxy {proxy}")]
+    Proxy {
+        /// The host that was to be dialed.
+        host: String,
+        /// The proxy's host and port.
+        proxy: String,
+        /// What went wrong with it.
+        #[source]
+        fault: ProxyFault,
     },
     /// The upgrade could not be signed.
     #[error("signing the upgrade")]
@@ -106,9 +121,34 @@ pub enum Closed {
     /// The other side broke the protocol.
     #[error("the other side broke the protocol")]
     Misbehaved(#[source] Misbehaved),
-    /// The websocket is gone.
+    /// The websocket was lost before the tunnel was open.
     #[error("the websocket is gone")]
     Lost(#[source] Lost),
+    /// The websocket was lost, and the service says that the session is over.
+    #[error("the session is over: {output}")]
+    SessionOver {
+        /// The service's words.
+        output: String,
+        /// How the websocket was lost.
+        #[source]
+        lost: Lost,
+    },
+    /// The websocket was lost, and we were away for longer than the service keeps a session.
+    #[error("away for {} min, longer than a session is kept", away.as_secs() / 60)]
+    AwayTooLong {
+        /// How long.
+        away: Duration,
+        /// How the websocket was lost.
+        #[source]
+        lost: Lost,
+    },
+    /// The websocket was lost, and we may not resume the session.
+    #[error("resuming the session is not permitted")]
+    ResumeRefused {
+        /// What the service said.
+        #[source]
+        cause: Cause,
+    },
     /// The driver was dropped before its end.
     #[error("nobody drives the tunnel any more")]
     Undriven,
@@ -131,8 +171,8 @@ pub enum Lost {
     /// The connection broke.
     #[error("the connection broke")]
     Broken(#[source] Arc<tungstenite::Error>),
-    /// Nothing came for too long, not even the answer to a ping.
-    #[error("nothing came for {} s, not even the answer to a ping", waited.as_secs_f32())]
+    /// Nothing came for too long: neither the answer to a ping nor an acknowledgement.
+    #[error("nothing came for {} s though an answer was due", waited.as_secs_f32())]
     Silent {
         /// How long was waited.
         waited: Duration,
@@ -157,6 +197,8 @@ pub enum StreamEnd {
     Finished,
     /// The agent could not reach the destination.
     DialFailed,
+    /// The destination gave no sign in time, not even that it cannot be reached.
+    NoFirstByte,
     /// We waited long enough for the destination to finish, after our side had.
     Lingered,
     /// The tunnel ended under it.

@@ -6,37 +6,48 @@
 //!              Tunnel ──calls───┘                             └─▶ ssm_proto::Channel, which decides everything
 //! ```
 //!
-//! [`Tunnel::open`] dials, shakes hands and hands its [`Driver`] back, a future for the caller to spawn. A lost socket
-//! ends the tunnel with its reason.
+//! [`Tunnel::open`] dials, shakes hands and hands its [`Driver`] back, a future for the caller to spawn. A websocket that is
+//! lost is replaced by another as long as the session may be alive: streams see a pause, and nothing else.
 
 mod address;
+mod budget;
 mod driver;
 mod error;
 mod grant;
 mod line;
+mod proxy;
+mod resume;
 mod sign;
 mod socket;
+mod stats;
 mod stream;
 mod switchboard;
+mod trust;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
+use tracing::debug;
 use uuid::Uuid;
 
 pub use address::BadAddress;
+pub use budget::Budget;
 pub use driver::Driver;
 pub use error::{Closed, Lost, OpenError, StreamEnd, StreamError};
 pub use grant::{Grant, Keys};
+pub use proxy::{BadProxy, Proxies, ProxyFault};
+pub use resume::{Cause, Clock, Never, Resume, ResumeError, State};
 pub use sign::Unsignable;
 pub use ssm_proto::{Config as ChannelConfig, Misbehaved, Refused, Unsupported};
+pub use stats::Stats;
 pub use stream::Stream;
+pub use trust::{Roots, Trust};
 
 use driver::Call;
+use stats::Meter;
 
 /// One SSM session: a websocket to a bastion for one remote host and port. This is its handle; clone it at will.
 ///
@@ -45,6 +56,9 @@ use driver::Call;
 pub struct Tunnel {
     calls: mpsc::Sender<Call>,
     fate: watch::Receiver<Option<Closed>>,
+    state: watch::Receiver<State>,
+    payload: watch::Receiver<Payload>,
+    meter: Arc<Meter>,
     streams: Arc<AtomicUsize>,
     agent_version: Arc<str>,
 }
@@ -54,47 +68,79 @@ pub struct Tunnel {
 pub struct Options {
     /// The VPC endpoints that the site lists, as whole host names; with a port where it is not 443.
     pub extra_hosts: Vec<String>,
-    /// Whom TLS trusts.
-    pub roots: Roots,
+    /// Whom TLS trusts. Best the same for all tunnels: its clones share what they read.
+    pub trust: Trust,
+    /// Which hosts are dialed through which proxy.
+    pub proxies: Proxies,
     /// Time for connecting, TLS and upgrade together.
     pub dial: Duration,
     /// Time for the agent to shake hands, once the websocket stands.
     pub handshake: Duration,
-    /// Time between two pings.
+    /// Time between two pings while nobody uses the tunnel.
     pub ping: Duration,
     /// How long a stream whose visitor has shut down waits for the destination, since anything moved last.
     pub linger: Duration,
+    /// How long the destination's first byte is waited for; see [`FirstByte`].
+    pub first_byte_timeout: Duration,
+    /// How long the service keeps a session that nobody uses: how long one may be presumed alive while we are away.
+    pub idle_limit: Duration,
+    /// What all tunnels together may keep for visitors who do not read.
+    pub budget: Budget,
+    /// What time it is, counting time asleep.
+    pub clock: Arc<dyn Clock>,
     /// How the channel behaves.
     pub channel: ChannelConfig,
 }
 
-/// Whom TLS trusts.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum Roots {
-    /// Whom the system trusts.
+/// When a stream's destination is to give its first sign. A dial that nobody answers makes no sound in the agent, for
+/// minutes; the stream is ended then with [`StreamEnd::NoFirstByte`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum FirstByte {
+    /// Whenever it likes.
     #[default]
-    System,
-    /// The certificates in a PEM file, and nobody else.
-    Bundle(PathBuf),
+    AnyTime,
+    /// In time after the visitor's first byte, as PostgreSQL.
+    AfterVisitor,
+    /// In time after the stream was opened, as MySQL.
+    AtOnce,
+}
+
+/// How large the messages are that the way to the agent takes, as far as probes have told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Payload {
+    /// The largest payload that has arrived; 0 before the first probe.
+    pub proven: usize,
+    /// The smallest that has not.
+    pub failed: Option<usize>,
 }
 
 impl Tunnel {
     /// Dials, and waits until the agent has shaken hands. The tunnel goes only while its driver is polled: spawn it.
-    pub async fn open(grant: Grant, options: Options) -> Result<(Self, Driver), OpenError> {
-        let socket = socket::dial(&grant, &options, Uuid::new_v4(), driver::wall_time()).await?;
+    ///
+    /// `resumer` gives leave to dial again when the websocket is lost.
+    pub async fn open(
+        grant: Grant,
+        options: Options,
+        resumer: Arc<dyn Resume>,
+    ) -> Result<(Self, Driver), OpenError> {
+        debug!(?resumer, "opening");
+        let handshake = options.handshake;
+        let client_id = Uuid::new_v4();
+        let socket = socket::dial(&grant, &options, client_id, driver::wall_time()).await?;
         let (calls, called) = mpsc::channel(CALLS);
-        let streams = Arc::new(AtomicUsize::new(0));
-        let (mut driver, fate) = Driver::new(socket, &options, called, Arc::clone(&streams));
-        let agent_version = timeout(options.handshake, driver.open())
+        let (mut driver, told) = Driver::new(socket, options, called);
+        let agent_version = timeout(handshake, driver.open())
             .await
-            .map_err(|_elapsed| OpenError::HandshakeDeadline { waited: options.handshake })??;
-        Ok((Self { calls, fate, streams, agent_version: agent_version.into() }, driver))
+            .map_err(|_elapsed| OpenError::HandshakeDeadline { waited: handshake })??;
+        let driver::Told { fate, state, payload, meter, streams } = told;
+        let agent_version = agent_version.into();
+        Ok((Self { calls, fate, state, payload, meter, streams, agent_version }, driver))
     }
 
     /// Opens a stream. The agent dials the destination then; whether it got there shows in the stream.
-    pub async fn open_stream(&self) -> Result<Stream, StreamError> {
+    pub async fn open_stream(&self, first: FirstByte) -> Result<Stream, StreamError> {
         let (answer, answered) = oneshot::channel();
-        if self.calls.send(Call::OpenStream(answer)).await.is_err() {
+        if self.calls.send(Call::OpenStream(first, answer)).await.is_err() {
             return Err(StreamError::Closed(self.closed().await));
         }
         match answered.await {
@@ -121,6 +167,32 @@ impl Tunnel {
         self.streams.load(Ordering::Relaxed)
     }
 
+    /// How the tunnel is, now and whenever that changes.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.state.clone()
+    }
+
+    /// What probes have told of the size of messages, now and whenever that changes.
+    pub fn payload(&self) -> watch::Receiver<Payload> {
+        self.payload.clone()
+    }
+
+    /// How much it moves now, and for whom.
+    pub fn stats(&self) -> Stats {
+        self.meter.stats(driver::now().instant)
+    }
+
+    /// Keeps the session alive though nobody uses it, or no longer.
+    pub async fn keep(&self, keep: bool) {
+        let _ended_already = self.calls.send(Call::Keep(keep)).await;
+    }
+
+    /// Has the websocket show that it is alive, and replaced unless it does so within two seconds: for when the machine
+    /// was asleep. A tunnel that is waiting to dial again does so at once.
+    pub async fn prove(&self) {
+        let _ended_already = self.calls.send(Call::Prove).await;
+    }
+
     /// The agent's version, four numbers with dots.
     pub fn agent_version(&self) -> &str {
         &self.agent_version
@@ -142,11 +214,16 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             extra_hosts: Vec::new(),
-            roots: Roots::System,
+            trust: Trust::default(),
+            proxies: Proxies::default(),
             dial: socket::DIAL,
             handshake: HANDSHAKE,
             ping: PING,
             linger: LINGER,
+            first_byte_timeout: FIRST_BYTE,
+            idle_limit: IDLE_LIMIT,
+            budget: Budget::default(),
+            clock: Arc::new(driver::AwakeClock),
             channel: ChannelConfig::default(),
         }
     }
@@ -161,6 +238,12 @@ const PING: Duration = Duration::from_secs(300);
 /// How long the destination may be silent once its visitor has shut down: longer than an answer on its way, shorter than
 /// a person waits before trying again.
 const LINGER: Duration = Duration::from_secs(30);
+
+/// How long the first byte of a destination is waited for: twice the slowest that a healthy database takes under load.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+
+/// How long the service keeps an idle session unless an account has another preference; that of ECS Exec cannot be changed.
+const IDLE_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// Longest that closing takes: a farewell from the agent and one from the service, and some for the way.
 const CLOSE: Duration = driver::FAREWELL.saturating_mul(3);

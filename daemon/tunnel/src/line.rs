@@ -238,7 +238,7 @@ impl From<StreamEnd> for io::Error {
         match end {
             StreamEnd::Finished => io::ErrorKind::BrokenPipe.into(),
             StreamEnd::DialFailed => io::ErrorKind::ConnectionRefused.into(),
-            StreamEnd::Lingered => io::ErrorKind::TimedOut.into(),
+            StreamEnd::NoFirstByte | StreamEnd::Lingered => io::ErrorKind::TimedOut.into(),
             StreamEnd::TunnelClosed => io::ErrorKind::ConnectionReset.into(),
         }
     }

@@ -2,20 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use http::header::{CONNECTION, DATE, HOST, UPGRADE};
 use http::{HeaderValue, Request, Response};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -25,8 +23,10 @@ use uuid::Uuid;
 use crate::address::{Address, Way};
 use crate::error::OpenError;
 use crate::grant::Grant;
+use crate::proxy::ProxyFault;
 use crate::sign::sign;
-use crate::{Options, Roots};
+use crate::trust::Trust;
+use crate::{Options, driver};
 
 /// A websocket over whatever carries it.
 pub(crate) type Socket = WebSocketStream<Box<dyn Carrier>>;
@@ -48,7 +48,7 @@ pub(crate) async fn dial(
     let address = Address::check(&grant.url, &grant.region, &options.extra_hosts)?;
     let request = upgrade(&address, grant, at)?;
     let dialing = async {
-        let carrier = connect(&address, &options.roots).await?;
+        let carrier = connect(&address, options).await?;
         let (mut socket, _answer) = client_async_with_config(request, carrier, Some(limits()))
             .await
             .map_err(|error| not_a_websocket(&address, error))?;
@@ -83,30 +83,63 @@ fn upgrade(address: &Address, grant: &Grant, at: SystemTime) -> Result<Request<(
 }
 
 /// The connection that the websocket will stand on.
-async fn connect(address: &Address, roots: &Roots) -> Result<Box<dyn Carrier>, OpenError> {
-    let tcp = connect_tcp(address)
-        .await
-        .map_err(|source| OpenError::Connect { host: address.host.clone(), source })?;
+async fn connect(address: &Address, options: &Options) -> Result<Box<dyn Carrier>, OpenError> {
+    let host = &address.host;
     match address.way {
-        Way::Loopback => Ok(Box::new(tcp)),
+        Way::Loopback => Ok(Box::new(connect_directly(address).await?)),
         Way::Tls => {
-            let trust = trust(roots.clone()).await.map_err(OpenError::Roots)?;
-            let refused = |source| OpenError::Tls { host: address.host.clone(), source };
-            let name = ServerName::try_from(address.host.clone())
-                .map_err(|error| refused(io::Error::other(error)))?;
-            let tls = TlsConnector::from(trust).connect(name, tcp).await.map_err(refused)?;
-            Ok(Box::new(tls))
+            let trust = &options.trust;
+            let Some(server) = options.proxies.server(host, address.port) else {
+                let tcp = connect_directly(address).await?;
+                return Ok(Box::new(agree(host, tcp, trust).await?));
+            };
+            let fault =
+                |fault| OpenError::Proxy { host: host.clone(), proxy: server.name(), fault };
+            let mut tcp = connect_tcp(&server.host, server.port, false)
+                .await
+                .map_err(|source| fault(ProxyFault::Connect(source)))?;
+            let authority = format!("{}:{}", address.host_in_brackets(), address.port);
+            if !server.tls {
+                server.connect(&mut tcp, &authority).await.map_err(fault)?;
+                return Ok(Box::new(agree(host, tcp, trust).await?));
+            }
+            let mut tls = match agree(&server.host, tcp, trust).await {
+                Err(OpenError::Tls { source, .. }) => return Err(fault(ProxyFault::Tls(source))),
+                agreed => agreed?,
+            };
+            server.connect(&mut tls, &authority).await.map_err(fault)?;
+            Ok(Box::new(agree(host, tls, trust).await?))
         }
     }
 }
 
+async fn connect_directly(address: &Address) -> Result<TcpStream, OpenError> {
+    connect_tcp(&address.host, address.port, address.way == Way::Loopback)
+        .await
+        .map_err(|source| OpenError::Connect { host: address.host.clone(), source })
+}
+
+/// TLS over a connection to `host`, whose certificate is checked.
+async fn agree<C>(host: &str, carrier: C, trust: &Trust) -> Result<TlsStream<C>, OpenError>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = trust.config(driver::now().instant).await.map_err(OpenError::Roots)?;
+    let refused = |source| {
+        trust.forget();
+        OpenError::Tls { host: host.to_owned(), issuer: None, source }
+    };
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|error| refused(io::Error::other(error)))?;
+    TlsConnector::from(config).connect(name, carrier).await.map_err(refused)
+}
+
 /// Tries the host's addresses in turn; what is to stay on this machine is held to it by the address, not by the name.
-async fn connect_tcp(address: &Address) -> io::Result<TcpStream> {
+async fn connect_tcp(host: &str, port: u16, only_loopback: bool) -> io::Result<TcpStream> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for candidate in tokio::net::lookup_host((address.host.as_str(), address.port)).await? {
-        match address.way {
-            Way::Loopback if !candidate.ip().is_loopback() => continue,
-            Way::Loopback | Way::Tls => {}
+    for candidate in tokio::net::lookup_host((host, port)).await? {
+        if only_loopback && !candidate.ip().is_loopback() {
+            continue;
         }
         match TcpStream::connect(candidate).await {
             Ok(tcp) => {
@@ -118,39 +151,6 @@ async fn connect_tcp(address: &Address) -> io::Result<TcpStream> {
         }
     }
     Err(last)
-}
-
-/// Whom TLS trusts. Read afresh for each dial: certificates change while a daemon runs, and dials are rare.
-async fn trust(roots: Roots) -> io::Result<Arc<ClientConfig>> {
-    tokio::task::spawn_blocking(move || {
-        let mut store = RootCertStore::empty();
-        let certificates = match roots {
-            Roots::System => {
-                let found = rustls_native_certs::load_native_certs();
-                if let (true, Some(error)) =
-                    (found.certs.is_empty(), found.errors.into_iter().next())
-                {
-                    return Err(io::Error::other(error));
-                }
-                found.certs
-            }
-            Roots::Bundle(path) => CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect)
-                .map_err(io::Error::other)?,
-        };
-        let (trusted, _unreadable) = store.add_parsable_certificates(certificates);
-        if trusted == 0 {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "no certificate to trust"));
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring speaks every version that rustls does")
-            .with_root_certificates(store)
-            .with_no_client_auth();
-        Ok(Arc::new(config))
-    })
-    .await?
 }
 
 /// Says who we are. As Amazon's plugin, the ping goes first.

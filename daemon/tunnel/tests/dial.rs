@@ -13,7 +13,10 @@ use agent::{Agent, Gate, Heard};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use ssm_tunnel::{BadAddress, Closed, Grant, Keys, Lost, OpenError, Options, Roots, Tunnel};
+use ssm_tunnel::{
+    BadAddress, Closed, FirstByte, Grant, Keys, Lost, Never, OpenError, Options, Roots, Trust,
+    Tunnel,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -31,7 +34,7 @@ async fn the_upgrade_is_signed_and_the_open_message_brings_the_token() {
     let gate = Gate::open().await;
     let grant = Grant { keys: keys(), ..gate.grant() };
     let (opened, (headers, opening)) =
-        tokio::join!(Tunnel::open(grant, Options::default()), async {
+        tokio::join!(Tunnel::open(grant, Options::default(), Arc::new(Never)), async {
             // Only what was said is of interest here: the agent leaves without a word.
             let mut agent = gate.agent().await;
             let opening = agent.introduced().await;
@@ -71,9 +74,10 @@ async fn a_presigned_address_or_a_grant_without_keys_goes_unsigned() {
         ..gate.grant()
     };
     for grant in [presigned, gate.grant()] {
-        let (_opened, headers) = tokio::join!(Tunnel::open(grant, Options::default()), async {
-            gate.agent().await.headers.clone()
-        });
+        let (_opened, headers) =
+            tokio::join!(Tunnel::open(grant, Options::default(), Arc::new(Never)), async {
+                gate.agent().await.headers.clone()
+            });
         assert!(!headers.contains_key("authorization"));
         assert!(!headers.contains_key("x-amz-date"));
         assert!(!headers.contains_key("x-amz-security-token"));
@@ -88,26 +92,27 @@ async fn an_address_elsewhere_is_refused_before_anything_is_dialed() {
         region: "ap-northeast-1".into(),
         keys: None,
     };
-    let refused = Tunnel::open(grant, Options::default()).await.unwrap_err();
+    let refused = Tunnel::open(grant, Options::default(), Arc::new(Never)).await.unwrap_err();
     assert!(matches!(refused, OpenError::Address(BadAddress::Host { .. })), "{refused:?}");
 }
 
 #[tokio::test]
 async fn a_refused_upgrade_tells_status_date_and_words() {
     let gate = Gate::open().await;
-    let (opened, ()) = tokio::join!(Tunnel::open(gate.grant(), Options::default()), async {
-        let mut tcp = gate.tcp().await;
-        let mut asked = Vec::new();
-        while !asked.ends_with(b"\r\n\r\n") {
-            asked.push(tcp.read_u8().await.unwrap());
-        }
-        tcp.write_all(
-            b"HTTP/1.1 403 Forbidden\r\nDate: Wed, 25 Nov 2026 20:00:00 GMT\r\n\
+    let (opened, ()) =
+        tokio::join!(Tunnel::open(gate.grant(), Options::default(), Arc::new(Never)), async {
+            let mut tcp = gate.tcp().await;
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(tcp.read_u8().await.unwrap());
+            }
+            tcp.write_all(
+                b"HTTP/1.1 403 Forbidden\r\nDate: Wed, 25 Nov 2026 20:00:00 GMT\r\n\
               Content-Length: 27\r\n\r\n{\"message\":\"token expired\"}",
-        )
-        .await
-        .unwrap();
-    });
+            )
+            .await
+            .unwrap();
+        });
     let error = opened.unwrap_err();
     let OpenError::Upgrade { host, status, date, body } = error else { panic!("{error:?}") };
     assert_eq!((host.as_str(), status), ("127.0.0.1", 403));
@@ -118,15 +123,16 @@ async fn a_refused_upgrade_tells_status_date_and_words() {
 #[tokio::test]
 async fn what_is_no_http_or_nobody_at_all_is_told_apart() {
     let gate = Gate::open().await;
-    let (opened, ()) = tokio::join!(Tunnel::open(gate.grant(), Options::default()), async {
-        gate.tcp().await.write_all(b"SSH-2.0-somebody-else\r\n").await.unwrap();
-    });
+    let (opened, ()) =
+        tokio::join!(Tunnel::open(gate.grant(), Options::default(), Arc::new(Never)), async {
+            gate.tcp().await.write_all(b"SSH-2.0-somebody-else\r\n").await.unwrap();
+        });
     let error = opened.unwrap_err();
     assert!(matches!(error, OpenError::WebSocket { .. }), "{error:?}");
 
     let grant = gate.grant();
     drop(gate);
-    let error = Tunnel::open(grant, Options::default()).await.unwrap_err();
+    let error = Tunnel::open(grant, Options::default(), Arc::new(Never)).await.unwrap_err();
     assert!(matches!(error, OpenError::Connect { .. }), "{error:?}");
     assert!(error.source().is_some());
 }
@@ -134,7 +140,7 @@ async fn what_is_no_http_or_nobody_at_all_is_told_apart() {
 #[tokio::test]
 async fn an_agent_that_never_shakes_hands_is_waited_for_15_s_and_the_session_limit_is_named() {
     let gate = Gate::open().await;
-    let opening = tokio::spawn(Tunnel::open(gate.grant(), Options::default()));
+    let opening = tokio::spawn(Tunnel::open(gate.grant(), Options::default(), Arc::new(Never)));
     let mut agent = gate.agent().await;
     agent.introduced().await;
 
@@ -154,7 +160,7 @@ async fn an_agent_that_never_shakes_hands_is_waited_for_15_s_and_the_session_lim
 #[tokio::test]
 async fn a_host_that_takes_the_connection_and_says_nothing_is_given_up() {
     let gate = Gate::open().await;
-    let opening = tokio::spawn(Tunnel::open(gate.grant(), Options::default()));
+    let opening = tokio::spawn(Tunnel::open(gate.grant(), Options::default(), Arc::new(Never)));
     let silent = gate.tcp().await;
 
     tokio::time::pause();
@@ -167,13 +173,14 @@ async fn a_host_that_takes_the_connection_and_says_nothing_is_given_up() {
 #[tokio::test]
 async fn a_session_that_the_service_ends_during_the_handshake_says_why() {
     let gate = Gate::open().await;
-    let (opened, ()) = tokio::join!(Tunnel::open(gate.grant(), Options::default()), async {
-        let mut agent = gate.agent().await;
-        agent.introduced().await;
-        agent.channel_closed("Forwarding to IP address 169.254.169.254 is forbidden.").await;
-        agent.hang_up(1000, "").await;
-        while agent.hear().await != Heard::Gone {}
-    });
+    let (opened, ()) =
+        tokio::join!(Tunnel::open(gate.grant(), Options::default(), Arc::new(Never)), async {
+            let mut agent = gate.agent().await;
+            agent.introduced().await;
+            agent.channel_closed("Forwarding to IP address 169.254.169.254 is forbidden.").await;
+            agent.hang_up(1000, "").await;
+            while agent.hear().await != Heard::Gone {}
+        });
     let error = opened.unwrap_err();
     assert!(
         matches!(&error, OpenError::Closed(Closed::ByService { output }) if output.ends_with("forbidden.")),
@@ -184,12 +191,13 @@ async fn a_session_that_the_service_ends_during_the_handshake_says_why() {
 #[tokio::test]
 async fn a_websocket_that_closes_during_the_handshake_says_how() {
     let gate = Gate::open().await;
-    let (opened, ()) = tokio::join!(Tunnel::open(gate.grant(), Options::default()), async {
-        let mut agent = gate.agent().await;
-        agent.introduced().await;
-        agent.hang_up(1008, "token used").await;
-        while agent.hear().await != Heard::Gone {}
-    });
+    let (opened, ()) =
+        tokio::join!(Tunnel::open(gate.grant(), Options::default(), Arc::new(Never)), async {
+            let mut agent = gate.agent().await;
+            agent.introduced().await;
+            agent.hang_up(1008, "token used").await;
+            while agent.hear().await != Heard::Gone {}
+        });
     let error = opened.unwrap_err();
     assert!(
         matches!(
@@ -222,7 +230,7 @@ fn acceptor() -> TlsAcceptor {
 fn over_tls(gate: &Gate, roots: Roots) -> (Grant, Options) {
     let host = format!("localhost:{}", gate.port());
     let grant = Grant { url: format!("wss://{host}/v1/data-channel/s"), ..gate.grant() };
-    (grant, Options { extra_hosts: vec![host], roots, ..Options::default() })
+    (grant, Options { extra_hosts: vec![host], trust: Trust::new(roots), ..Options::default() })
 }
 
 #[tokio::test]
@@ -235,14 +243,15 @@ async fn a_listed_endpoint_with_a_trusted_certificate_is_spoken_to_over_tls() {
         drop(agent.shake_hands("3.3.0.0").await);
         agent
     };
-    let (opened, agent) = tokio::join!(Tunnel::open(grant, options), shaking);
+    let (opened, agent) = tokio::join!(Tunnel::open(grant, options, Arc::new(Never)), shaking);
     let (tunnel, driver) = opened.unwrap();
     let _driving = tokio::spawn(driver);
     let _echoing = tokio::spawn(agent.echo());
 
     let sent = agent::pattern(500_000);
     let mut received = vec![0; sent.len()];
-    let (mut reader, mut writer) = tokio::io::split(tunnel.open_stream().await.unwrap());
+    let (mut reader, mut writer) =
+        tokio::io::split(tunnel.open_stream(FirstByte::AnyTime).await.unwrap());
     let (wrote, read) = tokio::join!(writer.write_all(&sent), reader.read_exact(&mut received));
     wrote.unwrap();
     read.unwrap();
@@ -254,7 +263,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_token_is_se
     let gate = Gate::open().await;
     // The server's own certificate is no root for itself.
     let (grant, options) = over_tls(&gate, Roots::System);
-    let (opened, accepted) = tokio::join!(Tunnel::open(grant, options), async {
+    let (opened, accepted) = tokio::join!(Tunnel::open(grant, options, Arc::new(Never)), async {
         acceptor().accept(gate.tcp().await).await
     });
     let error = opened.unwrap_err();
@@ -267,7 +276,7 @@ async fn a_bundle_that_holds_no_certificate_is_told_as_such() {
     let gate = Gate::open().await;
     for file in ["key.pem", "nowhere.pem"] {
         let (grant, options) = over_tls(&gate, Roots::Bundle(tls(file)));
-        let error = Tunnel::open(grant, options).await.unwrap_err();
+        let error = Tunnel::open(grant, options, Arc::new(Never)).await.unwrap_err();
         assert!(matches!(error, OpenError::Roots(_)), "{error:?}");
     }
 }

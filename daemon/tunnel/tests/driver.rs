@@ -14,7 +14,7 @@ use agent::{Gate, Heard, PIECE, pattern};
 use bytes::Bytes;
 use ssm_proto::mux::frame::Command;
 use ssm_proto::payload::Flag;
-use ssm_tunnel::{Closed, Lost, Options, StreamEnd, StreamError, Unsupported};
+use ssm_tunnel::{Closed, FirstByte, Lost, Never, Options, StreamEnd, StreamError, Unsupported};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
@@ -27,14 +27,15 @@ async fn a_small_and_a_long_echo_come_back() {
     let driving = tokio::spawn(driver);
     let echoing = tokio::spawn(agent.echo());
 
-    let mut small = tunnel.open_stream().await.unwrap();
+    let mut small = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     small.write_all(b"hello").await.unwrap();
     let mut answer = [0; 5];
     small.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"hello");
 
     let sent = pattern(LONG);
-    let (mut reader, mut writer) = tokio::io::split(tunnel.open_stream().await.unwrap());
+    let (mut reader, mut writer) =
+        tokio::io::split(tunnel.open_stream(FirstByte::AnyTime).await.unwrap());
     let mut received = vec![0; LONG];
     let (wrote, read) = tokio::join!(writer.write_all(&sent), reader.read_exact(&mut received));
     wrote.unwrap();
@@ -68,7 +69,8 @@ async fn many_streams_at_once_each_get_their_own_bytes() {
         let tunnel = tunnel.clone();
         tokio::spawn(async move {
             let sent = vec![number; 20_000];
-            let (mut reader, mut writer) = tokio::io::split(tunnel.open_stream().await.unwrap());
+            let (mut reader, mut writer) =
+                tokio::io::split(tunnel.open_stream(FirstByte::AnyTime).await.unwrap());
             let mut received = vec![0; sent.len()];
             let (wrote, read) =
                 tokio::join!(writer.write_all(&sent), reader.read_exact(&mut received));
@@ -86,10 +88,10 @@ async fn many_streams_at_once_each_get_their_own_bytes() {
 async fn a_reader_who_does_not_read_stops_what_comes_within_the_bound_and_loses_nothing() {
     let gate = Gate::open().await;
     let mut options = Options::default();
-    options.channel.receive_bytes = 256 * 1024;
+    options.channel.unread_in_all = 256 * 1024;
     let (tunnel, driver, mut agent) = gate.tunnel(options).await;
     let _driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let id = agent.opened().await;
     // More than both ends' kernels keep.
     let sent = pattern(16 << 20);
@@ -129,7 +131,7 @@ async fn writes_stop_within_the_bound_while_nothing_is_acknowledged() {
     options.channel.window_frames = 1 << 20;
     let (tunnel, driver, mut agent) = gate.tunnel(options).await;
     let _driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let id = agent.opened().await;
     agent.acknowledges = false;
     let sent = pattern(LONG);
@@ -172,9 +174,9 @@ async fn a_socket_that_takes_nothing_is_still_read() {
     options.channel.stream_send_bytes = 64 << 20;
     let (tunnel, driver, mut agent) = gate.tunnel(options).await;
     let _driving = tokio::spawn(driver);
-    let mut up = tunnel.open_stream().await.unwrap();
+    let mut up = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let up_id = agent.opened().await;
-    let mut down = tunnel.open_stream().await.unwrap();
+    let mut down = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let down_id = agent.opened().await;
     up.write_all(b"first").await.unwrap();
     agent.take(up_id, 5).await;
@@ -198,12 +200,12 @@ async fn an_answer_that_comes_after_the_visitor_has_shut_down_is_not_lost() {
     let gate = Gate::open().await;
     let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
     let _driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     stream.write_all(b"question").await.unwrap();
     stream.shutdown().await.unwrap();
     assert!(stream.write_all(b"more").await.is_err());
     // A stream opened later: had the first one's FIN been sent, it would have come before.
-    let _later = tunnel.open_stream().await.unwrap();
+    let _later = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
 
     let mut heard = Vec::new();
     let mut streams = Vec::new();
@@ -232,7 +234,7 @@ async fn a_destination_that_says_nothing_after_the_shutdown_is_waited_for_a_ling
     let gate = Gate::open().await;
     let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
     let _driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     stream.write_all(b"question").await.unwrap();
     let id = agent.opened().await;
     tokio::time::pause();
@@ -253,7 +255,7 @@ async fn a_dropped_stream_is_finished_behind_what_was_written() {
     let gate = Gate::open().await;
     let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
     let _driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let id = agent.opened().await;
     let sent = pattern(60_000);
     stream.write_all(&sent).await.unwrap();
@@ -277,7 +279,7 @@ async fn a_refused_dial_is_told_as_such_and_the_next_stream_goes_on() {
     let gate = Gate::open().await;
     let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
     let _driving = tokio::spawn(driver);
-    let mut refused = tunnel.open_stream().await.unwrap();
+    let mut refused = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let id = agent.opened().await;
     agent.flag(Flag::ConnectToPortError).await;
     agent.finish(id).await;
@@ -286,7 +288,7 @@ async fn a_refused_dial_is_told_as_such_and_the_next_stream_goes_on() {
     assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
     assert_eq!(refused.ended(), Some(StreamEnd::DialFailed));
 
-    let mut next = tunnel.open_stream().await.unwrap();
+    let mut next = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let id = agent.opened().await;
     agent.say(id, b"!").await;
     let (read, _heard) = tokio::join!(next.read_u8(), agent.hear());
@@ -299,7 +301,7 @@ async fn the_services_words_at_the_end_reach_the_handle_and_the_streams() {
     let gate = Gate::open().await;
     let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
     let driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let id = agent.opened().await;
     // More than a stream keeps for its reader.
     let last_words = pattern(200_000);
@@ -319,7 +321,7 @@ async fn the_services_words_at_the_end_reach_the_handle_and_the_streams() {
     assert_eq!(stream.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     assert_eq!(stream.ended(), Some(StreamEnd::TunnelClosed));
     assert!(matches!(driving.await.unwrap(), Closed::ByService { .. }));
-    let refused = tunnel.open_stream().await;
+    let refused = tunnel.open_stream(FirstByte::AnyTime).await;
     assert!(matches!(refused, Err(StreamError::Closed(Closed::ByService { .. }))), "{refused:?}");
 }
 
@@ -339,7 +341,7 @@ async fn a_websocket_that_is_closed_or_breaks_ends_the_tunnel_with_its_reason() 
 
     let (tunnel, driver, agent) = gate.tunnel(Options::default()).await;
     let driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     drop(agent);
     let closed = driving.await.unwrap();
     assert!(matches!(closed, Closed::Lost(Lost::Broken(_) | Lost::Ended)), "{closed:?}");
@@ -387,7 +389,7 @@ async fn the_session_ends_in_order_when_nobody_holds_the_tunnel_any_more() {
     let gate = Gate::open().await;
     let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
     let driving = tokio::spawn(driver);
-    let stream = tunnel.open_stream().await.unwrap();
+    let stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let id = agent.opened().await;
     drop(tunnel);
     agent.say(id, b"still there").await;
@@ -404,7 +406,7 @@ async fn a_dropped_driver_leaves_nobody_waiting() {
     let gate = Gate::open().await;
     let (tunnel, driver, _agent) = gate.tunnel(Options::default()).await;
     let driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     driving.abort();
     assert!(driving.await.unwrap_err().is_cancelled());
 
@@ -412,7 +414,10 @@ async fn a_dropped_driver_leaves_nobody_waiting() {
     assert!(tunnel.is_closed());
     tunnel.close().await;
     assert_eq!(stream.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
-    assert!(matches!(tunnel.open_stream().await, Err(StreamError::Closed(Closed::Undriven))));
+    assert!(matches!(
+        tunnel.open_stream(FirstByte::AnyTime).await,
+        Err(StreamError::Closed(Closed::Undriven))
+    ));
 }
 
 #[tokio::test]
@@ -441,7 +446,7 @@ async fn an_idle_tunnel_sleeps_until_its_next_ping() {
         Pin::new(&mut driver).poll(cx)
     }));
     let _echoing = tokio::spawn(agent.echo());
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     stream.write_all(b"!").await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), b'!');
 
@@ -463,11 +468,11 @@ async fn calls_that_came_too_late_are_answered_though_the_driver_is_kept() {
     let gate = Gate::open().await;
     let (tunnel, mut driver, agent) = gate.tunnel(Options::default()).await;
     drop(agent);
-    let asking = tunnel.open_stream();
+    let asking = tunnel.open_stream(FirstByte::AnyTime);
     let (closed, asked) = tokio::join!(&mut driver, asking);
     assert!(matches!(closed, Closed::Lost(_)), "{closed:?}");
     assert!(matches!(asked, Err(StreamError::Closed(Closed::Lost(_)))) || asked.is_ok());
-    let refused = tunnel.open_stream().await;
+    let refused = tunnel.open_stream(FirstByte::AnyTime).await;
     assert!(matches!(refused, Err(StreamError::Closed(Closed::Lost(_)))), "{refused:?}");
     tunnel.close().await;
     drop(driver);
@@ -488,8 +493,10 @@ async fn an_agent_too_old_is_refused_by_name_and_told_so() {
             assert!(matches!(heard, Heard::Acknowledged(_)), "{heard:?} before the response");
         }
     };
-    let (opened, (response, after)) =
-        tokio::join!(ssm_tunnel::Tunnel::open(gate.grant(), Options::default()), shaking);
+    let (opened, (response, after)) = tokio::join!(
+        ssm_tunnel::Tunnel::open(gate.grant(), Options::default(), Arc::new(Never)),
+        shaking
+    );
     let error = opened.unwrap_err();
     assert!(
         matches!(
@@ -510,7 +517,7 @@ async fn bytes_for_a_stream_that_was_never_opened_harm_nobody() {
     let _driving = tokio::spawn(driver);
     agent.say(99, b"stray").await;
     agent.send(77, Bytes::from_static(b"unknown payload type")).await;
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let id = agent.opened().await;
     agent.say(id, b"!").await;
     let (read, _heard) = tokio::join!(stream.read_u8(), agent.hear());

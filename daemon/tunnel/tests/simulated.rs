@@ -10,12 +10,13 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bastion_sim::container::{Container, ContainerSpec, WORKER};
 use bastion_sim::gateway::{GatewaySettings, SessionSpec};
 use bastion_sim::{Sim, SimConfig};
-use ssm_tunnel::{Closed, Grant, Keys, OpenError, Options, StreamEnd, Tunnel};
+use ssm_tunnel::{Closed, FirstByte, Grant, Keys, Never, OpenError, Options, StreamEnd, Tunnel};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -108,7 +109,7 @@ async fn an_answer_after_the_visitor_has_shut_down_arrives() {
     let stage = Stage::set(|_| {}).await;
     let (tunnel, _driving) = stage.tunnel("127.0.0.1", port).await;
 
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     stream.write_all(b"question").await.unwrap();
     stream.shutdown().await.unwrap();
     let mut answer = Vec::new();
@@ -126,13 +127,13 @@ async fn a_destination_that_refuses_is_told_and_the_tunnel_goes_on() {
     let stage = Stage::set(|_| {}).await;
     let (tunnel, _driving) = stage.tunnel("127.0.0.1", address.port()).await;
 
-    let mut refused = tunnel.open_stream().await.unwrap();
+    let mut refused = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let error = refused.read_u8().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
     assert_eq!(refused.ended(), Some(StreamEnd::DialFailed));
 
     let listener = TcpListener::bind(address).await.unwrap();
-    let mut stream = tunnel.open_stream().await.unwrap();
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     let (mut tcp, _from) = listener.accept().await.unwrap();
     tcp.write_all(b"!").await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), b'!');
@@ -142,7 +143,7 @@ async fn a_name_that_nobody_knows_ends_the_tunnel_with_the_agents_words() {
     let stage = Stage::set(|_| {}).await;
     let grant = stage.grant("nowhere.invalid", 5432);
     // The agent may look the name up before or after the handshake is complete.
-    let closed = match Tunnel::open(grant, Options::default()).await {
+    let closed = match Tunnel::open(grant, Options::default(), Arc::new(Never)).await {
         Ok((_tunnel, driver)) => driver.await,
         Err(OpenError::Closed(closed)) => closed,
         Err(error) => panic!("{error:?}"),
@@ -157,7 +158,8 @@ async fn a_third_session_of_a_container_meets_the_handshake_deadline() {
     let _first = stage.tunnel("127.0.0.1", port).await;
     let _second = stage.tunnel("127.0.0.1", port).await;
     let options = Options { handshake: Duration::from_millis(300), ..Options::default() };
-    let error = Tunnel::open(stage.grant("127.0.0.1", port), options).await.unwrap_err();
+    let error =
+        Tunnel::open(stage.grant("127.0.0.1", port), options, Arc::new(Never)).await.unwrap_err();
     assert!(matches!(error, OpenError::HandshakeDeadline { .. }), "{error:?}");
 }
 
@@ -168,7 +170,7 @@ async fn a_wrong_key_or_no_key_is_refused_at_the_upgrade() {
     for spoil in [&wrong as &dyn Fn(&mut Grant), &none] {
         let mut grant = stage.grant("127.0.0.1", 1);
         spoil(&mut grant);
-        let error = Tunnel::open(grant, Options::default()).await.unwrap_err();
+        let error = Tunnel::open(grant, Options::default(), Arc::new(Never)).await.unwrap_err();
         assert!(matches!(error, OpenError::Upgrade { status: 400..=403, .. }), "{error:?}");
     }
 }
@@ -233,7 +235,8 @@ impl Stage {
     }
 
     async fn tunnel(&self, host: &str, port: u16) -> (Tunnel, JoinHandle<Closed>) {
-        let opened = Tunnel::open(self.grant(host, port), Options::default()).await;
+        let opened =
+            Tunnel::open(self.grant(host, port), Options::default(), Arc::new(Never)).await;
         let (tunnel, driver) = opened.unwrap();
         (tunnel, tokio::spawn(driver))
     }
@@ -262,7 +265,8 @@ async fn say_again(mut tcp: TcpStream) {
 async fn there_and_back(tunnel: &Tunnel, length: usize) {
     let sent = pattern(length);
     let mut received = vec![0; length];
-    let (mut reader, mut writer) = tokio::io::split(tunnel.open_stream().await.unwrap());
+    let (mut reader, mut writer) =
+        tokio::io::split(tunnel.open_stream(FirstByte::AnyTime).await.unwrap());
     let (wrote, read) = tokio::join!(writer.write_all(&sent), reader.read_exact(&mut received));
     wrote.unwrap();
     read.unwrap();

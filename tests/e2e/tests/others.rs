@@ -12,12 +12,13 @@
 #![expect(clippy::disallowed_methods, reason = "a test's own tasks end with its runtime")]
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bastion_e2e::{Plan, Running};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use ssm_tunnel::{Closed, Grant, Options, Tunnel};
+use ssm_tunnel::{Closed, FirstByte, Grant, Never, Options, Tunnel};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -69,11 +70,11 @@ async fn our_client_forwards_3_mb_through_localemus_session_server_byte_exact() 
         keys: None,
     };
 
-    let (tunnel, driver) = Tunnel::open(grant, Options::default()).await.unwrap();
+    let (tunnel, driver) = Tunnel::open(grant, Options::default(), Arc::new(Never)).await.unwrap();
     let driving = tokio::spawn(driver);
-    converse(tunnel.open_stream().await.unwrap(), &far, 3_000_000).await;
+    converse(tunnel.open_stream(FirstByte::AnyTime).await.unwrap(), &far, 3_000_000).await;
     // Another stream of the same session, which localemu keeps apart by its number alone.
-    converse(tunnel.open_stream().await.unwrap(), &far, 10_000).await;
+    converse(tunnel.open_stream(FirstByte::AnyTime).await.unwrap(), &far, 10_000).await;
 
     tunnel.close().await;
     assert!(matches!(driving.await.unwrap(), Closed::ByUs));

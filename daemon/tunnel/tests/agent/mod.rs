@@ -7,6 +7,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use ssm_proto::mux::frame::{Command, Decoder, Frame};
 use ssm_proto::payload::{self, Acknowledgement, Flag, HandshakeResponse};
 use ssm_proto::{Message, MessageId, MessageKind};
-use ssm_tunnel::{Driver, Grant, Options, Tunnel};
+use ssm_tunnel::{Driver, Grant, Never, Options, Tunnel};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_tungstenite::tungstenite::Message as Ws;
@@ -80,7 +81,8 @@ impl Gate {
             agent.shake_hands("3.3.0.0").await;
             agent
         };
-        let (opened, agent) = tokio::join!(Tunnel::open(self.grant(), options), shaking);
+        let (opened, agent) =
+            tokio::join!(Tunnel::open(self.grant(), options, Arc::new(Never)), shaking);
         let (tunnel, driver) = opened.unwrap();
         (tunnel, driver, agent)
     }

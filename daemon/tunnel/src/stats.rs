@@ -1,0 +1,249 @@
+//! How much a tunnel moves, and whether it is one to send a new visit through.
+//!
+//! ```text
+//!   eighths of a second:   ├──┼──┼──┼──┼──┼──┼──┼──┼──┤ now
+//!                             └──── a second ─────┘  └ not over yet
+//!                                      └─ half ──┘ each with its share: bulk
+//! ```
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How a tunnel does at one moment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Stats {
+    /// Streams that have a visitor.
+    pub streams: usize,
+    /// Bytes that visitors sent, in all.
+    pub bytes_up: u64,
+    /// Bytes that came for visitors, in all.
+    pub bytes_down: u64,
+    /// Bytes that visitors sent during the last second.
+    pub rate_up: u64,
+    /// Bytes that came for visitors during the last second.
+    pub rate_down: u64,
+    /// Bytes that came and that no visitor has read.
+    pub unread: usize,
+    /// Streams whose visitors have left more unread than one that reads ever does.
+    pub stalled_readers: usize,
+    /// Streams that the agent has not given a sign of: it may still be dialing for them.
+    pub dialing: usize,
+    /// How long the first of these has been waiting.
+    pub oldest_dial: Option<Duration>,
+    /// See [`Stats::is_bulk`].
+    bulk: bool,
+}
+
+impl Stats {
+    /// Whether it moves so much that a small answer has to wait in line behind it.
+    ///
+    /// The agent sends no more than about 700 KB in a second, and some 200 KB stand in line in front of that: whoever moves
+    /// 256 KB/s for half a second has filled the line or is about to. A tunnel remains bulk for a second after that.
+    pub fn is_bulk(&self) -> bool {
+        self.bulk
+    }
+}
+
+/// What the driver measures and the tunnel's handles read.
+#[derive(Debug)]
+pub(crate) struct Meter(Mutex<Readings>);
+
+#[derive(Debug)]
+struct Readings {
+    start: Instant,
+    up: Flow,
+    down: Flow,
+    board: Board,
+}
+
+/// What the switchboard knows besides bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Board {
+    pub(crate) streams: usize,
+    pub(crate) unread: usize,
+    pub(crate) stalled_readers: usize,
+    pub(crate) dialing: usize,
+    pub(crate) oldest_dial: Option<Instant>,
+}
+
+/// One direction's bytes by eighths of a second.
+#[derive(Debug, Default)]
+struct Flow {
+    total: u64,
+    slots: [u64; SLOTS],
+    /// The number, since the meter's start, of the slot that is written.
+    at: u64,
+}
+
+impl Meter {
+    pub(crate) fn new(start: Instant) -> Self {
+        let readings =
+            Readings { start, up: Flow::default(), down: Flow::default(), board: Board::default() };
+        Self(Mutex::new(readings))
+    }
+
+    /// Adds what was moved in one turn of the driver.
+    pub(crate) fn moved(&self, up: usize, down: usize, board: Board, now: Instant) {
+        let mut readings = self.lock();
+        let slot = readings.slot(now);
+        readings.up.add(up as u64, slot);
+        readings.down.add(down as u64, slot);
+        readings.board = board;
+    }
+
+    pub(crate) fn stats(&self, now: Instant) -> Stats {
+        let readings = self.lock();
+        let slot = readings.slot(now);
+        let Board { streams, unread, stalled_readers, dialing, oldest_dial } = readings.board;
+        Stats {
+            streams,
+            bytes_up: readings.up.total,
+            bytes_down: readings.down.total,
+            rate_up: readings.up.last_second(slot),
+            rate_down: readings.down.last_second(slot),
+            unread,
+            stalled_readers,
+            dialing,
+            oldest_dial: oldest_dial.map(|since| now.saturating_duration_since(since)),
+            bulk: readings.up.is_bulk(slot) || readings.down.is_bulk(slot),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Readings> {
+        // Nothing in here can panic half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Readings {
+    fn slot(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.start).as_millis() / SLOT.as_millis();
+        u64::try_from(passed).unwrap_or(u64::MAX)
+    }
+}
+
+impl Flow {
+    fn add(&mut self, bytes: u64, slot: u64) {
+        if bytes == 0 {
+            return;
+        }
+        let passed = slot.saturating_sub(self.at);
+        for stale in 1..=passed.min(SLOTS as u64) {
+            self.slots[index(self.at + stale)] = 0;
+        }
+        self.at += passed;
+        self.slots[index(self.at)] += bytes;
+        self.total += bytes;
+    }
+
+    /// The bytes of one slot, seen from the slot `now`.
+    fn get(&self, slot: u64) -> u64 {
+        let kept = slot <= self.at && slot + SLOTS as u64 > self.at;
+        if kept { self.slots[index(slot)] } else { 0 }
+    }
+
+    fn last_second(&self, now: u64) -> u64 {
+        (now.saturating_sub(SECOND - 1)..=now).map(|slot| self.get(slot)).sum()
+    }
+
+    /// Whether there were, among the last second's slots that are over, as many in a row that had their share.
+    fn is_bulk(&self, now: u64) -> bool {
+        let mut row = 0;
+        for slot in now.saturating_sub(SECOND + SUSTAINED)..now {
+            row = if self.get(slot) >= SHARE { row + 1 } else { 0 };
+            if row >= SUSTAINED {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn index(slot: u64) -> usize {
+    usize::try_from(slot % SLOTS as u64).expect("less than SLOTS")
+}
+
+/// One slot: short enough to tell a burst from a flow within half a second.
+const SLOT: Duration = Duration::from_millis(125);
+
+/// Slots of a second.
+const SECOND: u64 = 8;
+
+/// Slots in a row that make a flow of a burst: half a second.
+const SUSTAINED: u64 = 4;
+
+/// Slots that are kept: what is asked for, and some.
+const SLOTS: usize = 16;
+
+/// Bytes of a slot in a bulk flow: 256 KB/s, a third of what the agent can send.
+const SHARE: u64 = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
+    fn meter() -> (Meter, Instant) {
+        let start = Instant::now();
+        (Meter::new(start), start)
+    }
+
+    fn up(meter: &Meter, bytes: usize, at: Instant) {
+        meter.moved(bytes, 0, Board::default(), at);
+    }
+
+    fn down(meter: &Meter, bytes: usize, at: Instant) {
+        meter.moved(0, bytes, Board::default(), at);
+    }
+
+    #[test]
+    fn a_download_at_the_agents_limit_is_bulk_after_half_a_second_and_a_second_longer_than_it_lasts()
+     {
+        let (meter, start) = meter();
+        let mut at = start;
+        let mut first = None;
+        while at < start + 3000 * MS {
+            down(&meter, 1000, at);
+            at += 2 * MS;
+            if meter.stats(at).is_bulk() {
+                first.get_or_insert(at - start);
+            }
+        }
+        let first = first.unwrap();
+        assert!(first >= 500 * MS && first <= 630 * MS, "{first:?}");
+        assert!(meter.stats(at + 900 * MS).is_bulk());
+        assert!(!meter.stats(at + 1300 * MS).is_bulk());
+    }
+
+    #[test]
+    fn small_queries_and_one_large_answer_are_no_bulk() {
+        let (meter, start) = meter();
+        for query in 0..1000 {
+            let at = start + query * 2 * MS;
+            up(&meter, 60, at);
+            down(&meter, 400, at);
+            assert!(!meter.stats(at).is_bulk());
+        }
+        down(&meter, 10_000_000, start + 2500 * MS);
+        for later in 0..40 {
+            assert!(!meter.stats(start + (2500 + later * 50) * MS).is_bulk());
+        }
+    }
+
+    #[test]
+    fn rates_are_of_the_last_second_and_totals_of_all_time() {
+        let (meter, start) = meter();
+        up(&meter, 300, start);
+        down(&meter, 500, start + 100 * MS);
+        up(&meter, 70, start + 900 * MS);
+        let stats = meter.stats(start + 950 * MS);
+        assert_eq!((stats.rate_up, stats.rate_down), (370, 500));
+        let stats = meter.stats(start + 1600 * MS);
+        assert_eq!((stats.rate_up, stats.rate_down), (70, 0));
+        up(&meter, 1, start + 3600_000 * MS);
+        let stats = meter.stats(start + 3600_500 * MS);
+        assert_eq!((stats.rate_up, stats.bytes_up, stats.bytes_down), (1, 371, 500));
+    }
+}
