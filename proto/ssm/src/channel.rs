@@ -30,10 +30,11 @@ use crate::event::{Closed, Counters, Event, Now, StreamId, Timer};
 use crate::handshake::Handshake;
 use crate::inbox::{Arrival, Inbox};
 use crate::message::{HEADER, Message, MessageKind};
-use crate::mux::Mux;
+use crate::mux::{Mux, Packed};
 use crate::outbox::{Acknowledged, Outbox};
 use crate::payload::{self, Flag};
 use crate::pen::Pen;
+use crate::stats::{Stats, StreamStats};
 use crate::window::Window;
 
 /// One data channel, for as many websockets as its session lives through.
@@ -126,7 +127,7 @@ impl Channel {
         }
         self.outbox.expire(now.instant);
         if self.keepalive.is_some_and(|due| due <= now.instant) {
-            self.mux.want_keepalive();
+            self.mux.want_nop();
             self.keepalive = Some(now.instant + KEEPALIVE);
         }
     }
@@ -248,11 +249,27 @@ impl Channel {
         }
     }
 
+    /// How many bytes, of all streams together, may wait to be read from now on: the channel's share of
+    /// what several channels may keep. What is over it already is kept.
+    pub fn allow_unread(&mut self, bytes: usize) {
+        self.config.unread_in_all = bytes;
+    }
+
+    /// Sends a frame that says nothing, with the next messages: what the service sees of it keeps the
+    /// session from being idle. An agent whose version needs it gets one every 10 s without being
+    /// asked.
+    pub fn nop(&mut self) {
+        if let State::Open = self.state {
+            self.mux.want_nop();
+        }
+    }
+
     /// Whether so much waits to be read that no data are taken from the websocket. Best not to read
     /// from it while this is so: the agent repairs only ten messages a second of those that it must
     /// send again.
     pub fn is_full(&self) -> bool {
-        self.mux.unread() >= self.config.receive_bytes
+        self.mux.is_full()
+            || self.mux.unread() + self.inbox.early_bytes() >= self.config.unread_in_all
     }
 
     /// The agent's version, once the handshake is complete.
@@ -268,6 +285,31 @@ impl Channel {
     /// How many streams there are, those included that the agent has not answered the end of.
     pub fn streams(&self) -> usize {
         self.mux.len()
+    }
+
+    /// How the channel is doing.
+    pub fn stats(&self) -> Stats {
+        let (bytes_sent, bytes_received) = self.mux.bytes();
+        Stats {
+            streams: self.mux.len(),
+            unread: self.mux.unread() + self.inbox.early_bytes(),
+            unacknowledged: self.outbox.frames(),
+            unacknowledged_bytes: self.outbox.bytes(),
+            oldest_unacknowledged: self.outbox.oldest(),
+            payload_size: self.config.payload_size,
+            bytes_sent,
+            bytes_received,
+        }
+    }
+
+    /// How one stream is doing; `None` where it is not there (any more).
+    pub fn stream_stats(&self, id: StreamId) -> Option<StreamStats> {
+        self.mux.stream_stats(id)
+    }
+
+    /// How each stream is doing, in the order of their numbers.
+    pub fn each_stream(&self) -> impl Iterator<Item = (StreamId, StreamStats)> + '_ {
+        self.mux.stats()
     }
 
     /// What was counted so far.
@@ -365,7 +407,7 @@ impl Channel {
             return;
         };
         match self.outbox.acknowledged(number, now.instant) {
-            Acknowledged::Now => {}
+            Acknowledged::Now { stream, payload } => self.mux.acknowledged(stream, payload),
             Acknowledged::Before => return,
             Acknowledged::NeverSent => {
                 self.counters.ignored += 1;
@@ -407,30 +449,32 @@ impl Channel {
         let message = self
             .pen
             .write(&kind, number, payload_type, now, |out| out.extend_from_slice(&payload))?;
-        self.keep(message, now)
+        self.keep(message, 0, now)
     }
 
     fn send_data(&mut self, now: Now) -> Option<Bytes> {
-        let wanted = matches!(self.state, State::Open) && self.mux.has_output();
+        let bound = self.config.stream_unacknowledged_bytes;
+        let wanted = matches!(self.state, State::Open) && self.mux.has_output(bound);
         if !wanted || !self.window.has_room(&self.outbox) {
             return None;
         }
         let number = self.outbox.next_number();
         let room = self.config.payload_size;
         let kind = MessageKind::InputStreamData;
+        let mut packed = Packed::default();
         let message = self.pen.write(&kind, number, payload::OUTPUT, now, |out| {
-            self.mux.pack(out, room, &mut self.events);
+            packed = self.mux.pack(out, room, bound, &mut self.events);
         })?;
         self.window.data_sent(number);
         if self.keepalive.is_some() {
             self.keepalive = Some(now.instant + KEEPALIVE);
         }
-        self.keep(message, now)
+        self.keep(message, packed.stream, now)
     }
 
     /// Keeps a numbered message, which is sent now, until it is acknowledged.
-    fn keep(&mut self, message: Bytes, now: Now) -> Option<Bytes> {
-        self.outbox.sent(message.clone(), message.len() - HEADER, now.instant);
+    fn keep(&mut self, message: Bytes, stream: u32, now: Now) -> Option<Bytes> {
+        self.outbox.sent(message.clone(), message.len() - HEADER, stream, now.instant);
         Some(message)
     }
 }

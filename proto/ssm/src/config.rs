@@ -7,18 +7,29 @@ use std::time::Duration;
 pub struct Config {
     /// The version of Amazon's client that we claim to be: four numbers with dots.
     pub client_version: String,
-    /// The most payload that one message with data carries.
+    /// The most payload that one message with data carries where nothing larger is proven.
     pub payload_size: usize,
+    /// Whether larger payloads are tried out.
+    pub probing: bool,
+    /// The size that is tried first, where one is known to have gone through before; else the smallest step.
+    pub payload_start: usize,
+    /// No larger payload is tried.
+    pub payload_max: usize,
     /// How many bytes of payload may be unacknowledged before no new data are sent.
     pub window_bytes: usize,
     /// How many messages may be unacknowledged before no new data are sent.
     pub window_frames: usize,
     /// How many messages with data are sent before the first of them is acknowledged.
     pub first_frames: usize,
+    /// How many bytes of payload of one stream may be unacknowledged before it sends no more.
+    pub stream_unacknowledged_bytes: usize,
     /// How many bytes a stream takes that have not been sent yet.
     pub stream_send_bytes: usize,
-    /// How many bytes, of all streams together, may wait to be read before no message is taken.
-    pub receive_bytes: usize,
+    /// How many bytes of one stream may wait to be read before no message is taken.
+    pub unread_per_stream: usize,
+    /// How many bytes, of all streams together, may wait to be read before no message is taken;
+    /// [`Channel::allow_unread`](crate::Channel::allow_unread) changes it.
+    pub unread_in_all: usize,
     /// How many messages that came too early are kept.
     pub early_frames: usize,
     /// How many bytes of payload that came too early are kept.
@@ -40,15 +51,20 @@ impl Default for Config {
         Self {
             client_version: CLIENT_VERSION.to_owned(),
             payload_size: 1024, // as Amazon's plugin; the gateway's own limit is unknown
+            probing: true,
+            payload_start: 0,
+            payload_max: 32 << 10, // one frame of smux; beyond it there is little to win
             window_bytes: 1 << 20, // 1 MiB: 5 MB/s at 200 ms, a quarter of the agent's buffer
-            window_frames: 1024, // the same in messages of 1024 bytes
-            first_frames: 4,    // one screenful: the agent may not be listening yet
+            window_frames: 1024,   // the same in messages of 1024 bytes
+            first_frames: 4,       // one screenful: the agent may not be listening yet
+            stream_unacknowledged_bytes: 3 << 20, // the agent's buffer holds 4 MiB of all streams
             stream_send_bytes: 64 << 10, // one write of a busy local socket
-            receive_bytes: 16 << 20, // 20 s of what one agent can send
-            early_frames: 8192, // 10 s of what one agent can send behind one lost message
-            early_bytes: 16 << 20, // no more than what may wait to be read
+            unread_per_stream: 64 << 20, // 90 s of what one agent can send
+            unread_in_all: 256 << 20, // four readers that have stopped
+            early_frames: 8192,    // 10 s of what one agent can send behind one lost message
+            early_bytes: 8 << 20,  // the same in messages of 1024 bytes
             pending_acknowledgements: 8192, // as many as messages may be early
-            streams: 1000,      // the agent's smux queues 1024 that it has not accepted
+            streams: 1000,         // the agent's smux queues 1024 that it has not accepted
             rto_floor: Duration::from_millis(200),
             rto_ceiling: Duration::from_secs(5),
             pause_limit: Duration::from_secs(30),

@@ -38,6 +38,11 @@ pub enum Event {
     Writable(StreamId),
     /// The agent has closed the stream. What came before can still be read; nothing can be written.
     StreamEnded(StreamId, StreamEnd),
+    /// Messages with so many bytes of payload go through on this websocket, and are sent from now on.
+    PayloadSize(usize),
+    /// A message with so many bytes of payload did not go through: it was lost, or the websocket with
+    /// it. Such messages are not tried again on this channel. No data were in it.
+    ProbeFailed(usize),
     /// The agent has acknowledged everything, our ending the session last.
     Terminated,
     /// The channel is over. What came before can still be read; what is still to be sent (a refusal

@@ -105,6 +105,11 @@ impl Inbox {
         Some(message)
     }
 
+    /// How many bytes of payload wait for their turn.
+    pub(crate) fn early_bytes(&self) -> usize {
+        self.early_bytes
+    }
+
     /// The next acknowledgement to give: of which number, of which name.
     pub(crate) fn next_acknowledgement(&mut self) -> Option<(i64, MessageId)> {
         self.acknowledgements.pop_front()

@@ -33,6 +33,7 @@ mod outbox;
 pub mod payload;
 mod pen;
 mod rtt;
+mod stats;
 mod window;
 
 pub use channel::Channel;
@@ -40,3 +41,4 @@ pub use config::Config;
 pub use error::{Misbehaved, Refused, StreamGone, Unsupported};
 pub use event::{Closed, Counters, Event, Now, StreamEnd, StreamId, Timer};
 pub use message::{Message, MessageId, MessageKind};
+pub use stats::{Stats, StreamStats};

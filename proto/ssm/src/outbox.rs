@@ -44,7 +44,12 @@ pub(crate) struct Outbox {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Acknowledged {
     /// The message had not been acknowledged before.
-    Now,
+    Now {
+        /// The stream that filled it; 0 where none did.
+        stream: u32,
+        /// Its payload's bytes.
+        payload: usize,
+    },
     /// It had.
     Before,
     /// There is no message of this number.
@@ -55,6 +60,9 @@ pub(crate) enum Acknowledged {
 struct Sent {
     message: Bytes,
     payload: usize,
+    /// The stream that filled it; 0 where none did.
+    stream: u32,
+    first_at: Instant,
     at: Instant,
     times: u32,
 }
@@ -99,10 +107,17 @@ impl Outbox {
         self.slots.len()
     }
 
-    /// Keeps a message, with so many bytes of payload, that is sent now as [`Outbox::next_number`].
-    pub(crate) fn sent(&mut self, message: Bytes, payload: usize, now: Instant) {
+    /// When the oldest unacknowledged message was sent first.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.slots.front()?.as_ref().map(|sent| sent.first_at)
+    }
+
+    /// Keeps a message, with so many bytes of payload, which that stream filled and which is sent now
+    /// as [`Outbox::next_number`].
+    pub(crate) fn sent(&mut self, message: Bytes, payload: usize, stream: u32, now: Instant) {
         self.waits.push_back(Wait { since: now, number: self.next_number() });
-        self.slots.push_back(Some(Sent { message, payload, at: now, times: 1 }));
+        let (first_at, at, times) = (now, now, 1);
+        self.slots.push_back(Some(Sent { message, payload, stream, first_at, at, times }));
         self.frames += 1;
         self.bytes += payload;
     }
@@ -125,7 +140,7 @@ impl Outbox {
             self.first += 1;
         }
         self.drop_stale_waits();
-        Acknowledged::Now
+        Acknowledged::Now { stream: sent.stream, payload: sent.payload }
     }
 
     /// When the next message will be due again.
@@ -201,13 +216,14 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const NOW: Acknowledged = Acknowledged::Now { stream: 3, payload: 1 };
 
     /// An outbox with `count` messages of one byte, one sent each millisecond from `start` on.
     fn sent(count: u8, start: Instant) -> Outbox {
         let mut outbox = Outbox::new(200 * MS, 5000 * MS);
         for number in 0..count {
             let message = Bytes::copy_from_slice(&[number]);
-            outbox.sent(message, 1, start + u32::from(number) * MS);
+            outbox.sent(message, 1, 3, start + u32::from(number) * MS);
         }
         outbox
     }
@@ -237,7 +253,7 @@ mod tests {
         let start = start();
         let mut outbox = sent(6, start);
         for number in [0, 1, 3, 5] {
-            assert_eq!(outbox.acknowledged(number, start + 20 * MS), Acknowledged::Now);
+            assert_eq!(outbox.acknowledged(number, start + 20 * MS), NOW);
         }
         outbox.expire(start + 1000 * MS);
         assert_eq!(resent(&mut outbox, start + 1000 * MS), [2, 4]);
@@ -300,10 +316,10 @@ mod tests {
         assert_eq!(outbox.acknowledged(2, start), Acknowledged::NeverSent);
         assert_eq!(outbox.acknowledged(-1, start), Acknowledged::NeverSent);
         assert_eq!(outbox.acknowledged(i64::MIN, start), Acknowledged::NeverSent);
-        assert_eq!(outbox.acknowledged(1, start), Acknowledged::Now);
+        assert_eq!(outbox.acknowledged(1, start), NOW);
         assert_eq!(outbox.acknowledged(1, start), Acknowledged::Before);
         assert_eq!((outbox.frames(), outbox.bytes(), outbox.span()), (1, 1, 2));
-        assert_eq!(outbox.acknowledged(0, start), Acknowledged::Now);
+        assert_eq!(outbox.acknowledged(0, start), NOW);
         assert_eq!(outbox.acknowledged(0, start), Acknowledged::Before);
         assert_eq!((outbox.frames(), outbox.bytes(), outbox.span()), (0, 0, 0));
         assert_eq!(outbox.due_at(), None);
@@ -334,7 +350,7 @@ mod tests {
         let mut now = start;
         for number in 1..10_000 {
             now += 10 * MS;
-            outbox.sent(Bytes::from_static(b"x"), 1, now);
+            outbox.sent(Bytes::from_static(b"x"), 1, 3, now);
             outbox.acknowledged(number, now + MS);
             outbox.expire(now + MS);
             resent(&mut outbox, now + MS);

@@ -86,7 +86,7 @@ mod tests {
         let now = now().instant;
         let mut outbox = Outbox::new(config.rto_floor, config.rto_ceiling);
         let mut window = Window::new(&config);
-        let send = |outbox: &mut Outbox| outbox.sent(Bytes::from_static(b"x"), 1, now);
+        let send = |outbox: &mut Outbox| outbox.sent(Bytes::from_static(b"x"), 1, 3, now);
         send(&mut outbox);
         window.data_sent(0);
         window.acknowledged(0);

@@ -82,7 +82,7 @@ impl Life {
         let config = Config {
             payload_size: [64, 1024, 1024, 8000][dice.below(4)],
             window_frames: [4, 64, 1024][dice.below(3)],
-            receive_bytes: [4_000, 1 << 24][dice.below(2)],
+            unread_in_all: [4_000, 1 << 24][dice.below(2)],
             early_frames: [8, 8192][dice.below(2)],
             stream_send_bytes: [100, 65_536][dice.below(2)],
             ..Config::default()
@@ -199,7 +199,10 @@ impl Life {
         while let Some(event) = self.channel.poll() {
             match event {
                 Event::Opened { .. } => self.open = true,
-                Event::Readable(_) | Event::Writable(_) => {}
+                Event::Readable(_)
+                | Event::Writable(_)
+                | Event::PayloadSize(_)
+                | Event::ProbeFailed(_) => {}
                 Event::StreamEnded(id, end) => {
                     let visit = self.visits.iter_mut().find(|visit| visit.id == Some(id));
                     assert_eq!(visit.unwrap().ended.replace(end), None);

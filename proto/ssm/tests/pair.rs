@@ -277,7 +277,10 @@ impl Pair {
         while let Some(event) = self.channel.poll() {
             match event {
                 Event::Opened { .. } => self.open = true,
-                Event::Readable(_) | Event::Writable(_) => {}
+                Event::Readable(_)
+                | Event::Writable(_)
+                | Event::PayloadSize(_)
+                | Event::ProbeFailed(_) => {}
                 Event::StreamEnded(id, end) => {
                     let visit = self.visits.iter_mut().find(|visit| visit.id == Some(id));
                     assert_eq!(visit.unwrap().ended.replace(end), None);

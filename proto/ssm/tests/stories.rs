@@ -99,7 +99,7 @@ fn a_message_below_the_expected_number_is_acknowledged_again() {
 
 #[test]
 fn a_full_channel_takes_nothing_until_something_is_read_and_loses_nothing() {
-    let mut story = Story::without_race(Config { receive_bytes: 2000, ..Config::default() });
+    let mut story = Story::without_race(Config { unread_in_all: 2000, ..Config::default() });
     let id = story.channel.open_stream().unwrap();
     story.sent();
     let piece = [&[1, 2, 0xe8, 3, 3, 0, 0, 0][..], &[9; 1000]].concat();

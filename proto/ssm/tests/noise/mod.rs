@@ -141,7 +141,7 @@ impl Victim {
     #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
     fn new(seed: u64) -> Self {
         let config = Config {
-            receive_bytes: 5_000,
+            unread_in_all: 5_000,
             early_frames: 50,
             early_bytes: 2_000,
             pending_acknowledgements: 40,
