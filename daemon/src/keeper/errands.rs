@@ -117,11 +117,10 @@ async fn try_start(desk: &Desk, give_up: &CancellationToken) -> Result<Route, Un
         let bastion = cloud.agent_ready(&task, &progress, target.start_timeout).await?;
         desk.stage(bastion_cloud::Stage::Connecting);
         let route = Route {
-            target: target.name.clone(),
+            target: Arc::clone(target),
             cloud: Arc::clone(cloud),
             bastion,
             remote: database.remote,
-            endpoints: target.endpoints.clone(),
         };
         // A bastion is ready when a tunnel through it stands: nothing less proves that visits will go through.
         desk.tunnels.prove(&route, CONNECT_PATIENCE).await.map_err(Refusal::Tunnel)?;

@@ -251,6 +251,28 @@ impl Ways for Doors {
     async fn close(&self, task: &TaskId) {
         self.0.lock().unwrap().1.push(task.as_str().to_owned());
     }
+
+    async fn close_route(&self, task: &TaskId, _: &Remote) {
+        self.close(task).await;
+    }
+
+    fn crowded(&self, _: &TaskId) -> bool {
+        false
+    }
+
+    fn tunnels(&self, _: &TaskId) -> usize {
+        1
+    }
+
+    async fn fan(&self, _: &Route, tunnels: usize) -> Result<usize, TunnelFailure> {
+        Ok(tunnels)
+    }
+
+    async fn prove_alive(&self, _: &TaskId) -> bool {
+        true
+    }
+
+    fn keep(&self, _: &TaskId, _: bool) {}
 }
 
 pub(super) fn fault(kind: Kind) -> CloudError {

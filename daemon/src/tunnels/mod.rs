@@ -13,11 +13,14 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use crate::config::Target;
 use crate::events::Events;
 use crate::tasks::Tasks;
 
+mod book;
 mod returning;
 
+pub use book::{Nowhere, SessionBook, TunnelLog};
 use returning::Returning;
 
 /// What the keeper asks of tunnels.
@@ -28,6 +31,26 @@ pub trait Ways: std::fmt::Debug + Send + Sync {
 
     /// Closes every tunnel of a bastion and ends their sessions.
     async fn close(&self, task: &TaskId);
+
+    /// Closes the tunnels of a bastion to one remote and ends their sessions: its other targets go on.
+    async fn close_route(&self, task: &TaskId, remote: &Remote);
+
+    /// Whether a new visit would have to share a tunnel of this bastion that moves bulk or hangs, because no better one
+    /// can be had.
+    fn crowded(&self, task: &TaskId) -> bool;
+
+    /// How many tunnels of this bastion stand.
+    fn tunnels(&self, task: &TaskId) -> usize;
+
+    /// Opens tunnels until so many of this route stand, or no more can be had. They live as long as the bastion is
+    /// wanted. Says how many stand; the failure, where none does.
+    async fn fan(&self, route: &Route, tunnels: usize) -> Result<usize, TunnelFailure>;
+
+    /// Looks at once whether the tunnels of a bastion still live, as after a sleep: whether one of them answers.
+    async fn prove_alive(&self, task: &TaskId) -> bool;
+
+    /// Whether the daemon wants this bastion: then one session of it is kept alive, where its target lets us.
+    fn keep(&self, task: &TaskId, wanted: bool);
 }
 
 /// All tunnels of the daemon. Clones are the same set.
@@ -41,16 +64,14 @@ pub struct Tunnels {
 /// The way from here to a database: through which bastion, to which remote.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The target's name.
-    pub target: String,
+    /// The target.
+    pub target: Arc<Target>,
     /// The cloud that the bastion is in.
     pub cloud: Arc<dyn Cloud>,
     /// The bastion.
     pub bastion: Bastion,
     /// The database, as the bastion sees it.
     pub remote: Remote,
-    /// Host names, besides AWS's own, that the site lists for its session endpoint.
-    pub endpoints: Vec<String>,
 }
 
 /// One stream, and the tunnel that it goes through.
@@ -130,7 +151,7 @@ impl Tunnels {
         let (answer, door) = watch::channel(None);
         doors.insert(key.clone(), door.clone());
         let (tunnels, route, stop) = (self.clone(), route.clone(), self.tasks.stop_token());
-        self.tasks.spawn(format!("open a tunnel to {}", route.target), async move {
+        self.tasks.spawn(format!("open a tunnel to {}", route.target.name), async move {
             let unwanted = async {
                 tokio::select! {
                     // Its bastion was closed, and who asked has left.
@@ -162,7 +183,7 @@ impl Tunnels {
             Err(TunnelFailure::Open(err))
                 if matches!(*err, OpenError::HandshakeDeadline { .. }) =>
             {
-                debug!(target = route.target, "no handshake; once more");
+                debug!(target = route.target.name, "no handshake; once more");
                 self.open_once(route, patience, unwanted).await
             }
             opened => opened,
@@ -184,7 +205,7 @@ impl Tunnels {
         let id = session.session.clone();
         let resumer = Returning::to(Arc::clone(cloud), id.clone());
         let grant = returning::grant(session);
-        let options = Options { extra_hosts: route.endpoints.clone(), ..Options::default() };
+        let options = Options { extra_hosts: route.target.endpoints.clone(), ..Options::default() };
         let opened = tokio::select! {
             opened = Tunnel::open(grant, options, Arc::new(resumer)) => {
                 opened.map_err(|err| TunnelFailure::Open(Arc::new(err)))
@@ -199,7 +220,7 @@ impl Tunnels {
                 return Err(failure);
             }
         };
-        let (events, target) = (self.events.clone(), route.target.clone());
+        let (events, target) = (self.events.clone(), route.target.name.clone());
         let (cloud_too, session) = (Arc::clone(cloud), id.clone());
         events.tell(Some(&target), EventKind::TunnelOpened, "tunnel opened");
         self.tasks.spawn(format!("tunnel to {target}"), async move {
@@ -233,9 +254,39 @@ impl Ways for Tunnels {
     }
 
     async fn close(&self, task: &TaskId) {
+        self.close_where(|(of, _)| of == task).await;
+    }
+
+    async fn close_route(&self, task: &TaskId, remote: &Remote) {
+        self.close_where(|(of, to)| of == task && to == remote).await;
+    }
+
+    fn crowded(&self, _: &TaskId) -> bool {
+        false
+    }
+
+    fn tunnels(&self, task: &TaskId) -> usize {
+        let stands =
+            |door: &Door| matches!(&*door.borrow(), Some(Ok(opened)) if !opened.tunnel.is_closed());
+        self.doors().iter().filter(|((of, _), door)| of == task && stands(door)).count()
+    }
+
+    async fn fan(&self, route: &Route, _: usize) -> Result<usize, TunnelFailure> {
+        self.tunnel(route, REOPEN_PATIENCE).await.map(|_| 1)
+    }
+
+    async fn prove_alive(&self, task: &TaskId) -> bool {
+        self.tunnels(task) > 0
+    }
+
+    fn keep(&self, _: &TaskId, _: bool) {}
+}
+
+impl Tunnels {
+    async fn close_where(&self, which: impl Fn(&Key) -> bool) {
         let mut closing = Vec::new();
-        self.doors().retain(|(of, _), door| {
-            let keep = of != task;
+        self.doors().retain(|key, door| {
+            let keep = !which(key);
             if !keep {
                 closing.push(door.clone());
             }
