@@ -4,9 +4,13 @@
 //!   <state directory>        0700, ours alone
 //!   ├── lock                 held as long as a daemon runs; its pid inside
 //!   ├── installation         20 letters and digits, made once: what our tasks are marked with
+//!   ├── journal              what may be out there in the cloud, written before it is done
 //!   ├── control.sock         where there is no XDG_RUNTIME_DIR
 //!   └── sockets/TARGET/      sockets of targets that listen on "unix"
 //! ```
+
+mod journal;
+mod scribe;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -15,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use uuid::Uuid;
+
+pub use scribe::{Journal, Left, NotWritten, Scribe};
 
 /// The state directory, held by this process until it is dropped.
 #[derive(Debug)]
@@ -100,8 +106,13 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
     fs::rename(&beside, path).map_err(io)?;
     // The name is on disk only when its directory is.
+    sync_dir(path).map_err(io)
+}
+
+/// Sees to it that a file's name is on disk.
+fn sync_dir(path: &Path) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)
+    File::open(dir)?.sync_all()
 }
 
 /// Puts a file out of the way under a name that nothing has, and says which.
