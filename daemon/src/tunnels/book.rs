@@ -8,8 +8,8 @@ use bastion_cloud::{SessionId, TaskId};
 /// Where sessions are written down.
 #[async_trait]
 pub trait SessionBook: Debug + Send + Sync {
-    /// A session was given and will be dialed as soon as this returns: once it is on disk.
-    async fn opened(&self, task: &TaskId, session: &SessionId);
+    /// A session was given for this target and will be dialed as soon as this returns: once it is on disk.
+    async fn opened(&self, target: &str, task: &TaskId, session: &SessionId);
 
     /// A session is over, or the service has taken the order to end it.
     fn over(&self, session: &SessionId);
@@ -30,7 +30,7 @@ pub struct Nowhere;
 
 #[async_trait]
 impl SessionBook for Nowhere {
-    async fn opened(&self, _: &TaskId, _: &SessionId) {}
+    async fn opened(&self, _: &str, _: &TaskId, _: &SessionId) {}
 
     fn over(&self, _: &SessionId) {}
 }
