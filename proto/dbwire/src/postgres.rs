@@ -15,6 +15,12 @@
 //!
 //! Since PostgreSQL 17 a client may also begin with TLS at once, and then says `postgresql` in its ALPN extension.
 
+mod refusal;
+mod talk;
+
+pub use refusal::{MOST as LONGEST_ERROR, SqlState, error_response};
+pub use talk::Talk;
+
 use crate::tls;
 
 /// What the first bytes of a connection are.
