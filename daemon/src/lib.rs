@@ -12,6 +12,7 @@ pub mod keeper;
 pub mod tunnels;
 
 pub mod events;
+pub mod ledger;
 pub mod state;
 
 pub mod args;
