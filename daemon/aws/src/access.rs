@@ -223,7 +223,7 @@ pub(crate) struct Clients {
     pub(crate) region: String,
     pub(crate) account: OnceLock<String>,
     profile: Option<String>,
-    sdk: SdkConfig,
+    pub(crate) sdk: SdkConfig,
     patience: Duration,
     stale: AtomicBool,
 }

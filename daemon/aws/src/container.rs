@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_ecs::types::{Container, ContainerDefinition, TaskDefinition};
+use aws_sdk_ecs::types::{Container, ContainerDefinition, LogDriver, TaskDefinition};
 use bastion_cloud::{CloudError, Kind};
 
 use crate::access::Clients;
@@ -43,10 +43,36 @@ impl Definitions {
 /// A container as far as choosing goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Candidate {
-    name: String,
+    pub(crate) name: String,
     image: String,
     /// Only a router of logs has a FireLens configuration.
     routes_logs: bool,
+    log: Option<LogStream>,
+}
+
+/// Where a container's words go, where they go to CloudWatch Logs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct LogStream {
+    pub(crate) group: String,
+    /// The group's region; without one, the task's own.
+    pub(crate) region: Option<String>,
+    /// What a stream's name begins with: `prefix/container/task`.
+    pub(crate) prefix: String,
+}
+
+impl LogStream {
+    fn of(container: &ContainerDefinition) -> Option<Self> {
+        let configuration = container.log_configuration()?;
+        if *configuration.log_driver() != LogDriver::Awslogs {
+            return None;
+        }
+        let option = |name: &str| configuration.options()?.get(name).cloned();
+        Some(Self {
+            group: option("awslogs-group")?,
+            region: option("awslogs-region"),
+            prefix: option("awslogs-stream-prefix")?,
+        })
+    }
 }
 
 impl From<&ContainerDefinition> for Candidate {
@@ -55,6 +81,7 @@ impl From<&ContainerDefinition> for Candidate {
             name: container.name().unwrap_or_default().to_owned(),
             image: container.image().unwrap_or_default().to_owned(),
             routes_logs: container.firelens_configuration().is_some(),
+            log: LogStream::of(container),
         }
     }
 }
@@ -65,11 +92,17 @@ impl From<&Container> for Candidate {
             name: container.name().unwrap_or_default().to_owned(),
             image: container.image().unwrap_or_default().to_owned(),
             routes_logs: false,
+            log: None,
         }
     }
 }
 
 impl Candidate {
+    /// Where its words go, where the definition says so.
+    pub(crate) fn log(&self) -> Option<&LogStream> {
+        self.log.as_ref()
+    }
+
     fn is_sidecar(&self) -> bool {
         let known = |text: &str| SIDECARS.iter().any(|part| text.contains(part));
         self.routes_logs || known(&self.name) || known(&self.image)
@@ -181,7 +214,12 @@ mod tests {
     use super::{Candidate, only};
 
     fn container(name: &str) -> Candidate {
-        Candidate { name: name.to_owned(), image: "busybox".to_owned(), routes_logs: false }
+        Candidate {
+            name: name.to_owned(),
+            image: "busybox".to_owned(),
+            routes_logs: false,
+            log: None,
+        }
     }
 
     #[test]

@@ -12,13 +12,14 @@
 use std::time::Duration;
 
 use aws_sdk_ecs::types::{Container, ManagedAgent, ManagedAgentName, Task, TaskStopCode};
-use bastion_cloud::{Bastion, CloudError, Kind, Progress, Stage, TaskId};
+use bastion_cloud::{Bastion, CloudError, EndClass, Kind, Progress, Stage, TaskId};
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::Aws;
 use crate::container::{self, Candidate};
 use crate::ecs::describe_tasks;
+use crate::logs;
 use crate::task;
 use crate::watch::{Asked, Next};
 
@@ -39,9 +40,25 @@ pub(crate) async fn agent_ready(
         last: None,
     };
     match tokio::time::timeout(patience, waiter.run()).await {
-        Ok(done) => done,
+        Ok(Err(error)) => Err(with_log(aws, task, error).await),
+        Ok(Ok(bastion)) => Ok(bastion),
         Err(_) => Err(waiter.late(patience)),
     }
+}
+
+/// The error with the task's last words, where its container came to say any.
+async fn with_log(aws: &Aws, task: &TaskId, mut error: CloudError) -> CloudError {
+    if let Kind::TaskStopped { class, exit_code, log, .. } = &mut error.kind
+        && (exit_code.is_some() || matches!(class, EndClass::Exited | EndClass::Memory))
+    {
+        // The log only makes the message better: whatever fails here is not what went wrong.
+        match tokio::time::timeout(LOG, logs::task_logs(aws, task)).await {
+            Ok(Ok(lines)) => *log = lines,
+            Ok(Err(err)) => debug!(%task, %err, "no log"),
+            Err(_) => debug!(%task, "no log in time"),
+        }
+    }
+    error
 }
 
 /// One wait and what it has learned.
@@ -240,6 +257,9 @@ fn error(kind: Kind, message: String) -> CloudError {
 }
 
 const DESCRIBE: &str = "ecs:DescribeTasks";
+
+/// How long a failed start waits for its task's last words.
+const LOG: Duration = Duration::from_secs(5);
 
 /// How long AWS may not know a task that it has just started, or knew a moment ago.
 const UNSEEN: Duration = Duration::from_secs(60);

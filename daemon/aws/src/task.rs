@@ -52,7 +52,7 @@ pub(crate) fn end(task: &Task) -> Option<TaskEnd> {
 }
 
 /// The container that broke off: it tells more than its sidecars, which were then stopped.
-fn broken(task: &Task) -> Option<&Container> {
+pub(crate) fn broken(task: &Task) -> Option<&Container> {
     (task.containers().iter())
         .filter(|container| container.exit_code().is_some() || container.reason().is_some())
         .max_by_key(|container| {

@@ -96,7 +96,7 @@ fn throttled(service: Service) -> AwsError {
     match service {
         Service::Ec2 => AwsError::status(503, "RequestLimitExceeded", "Request limit exceeded."),
         Service::Rds | Service::Sts => AwsError::new("Throttling", "Rate exceeded"),
-        Service::Ecs | Service::Ssm | Service::SecretsManager => {
+        Service::Ecs | Service::Logs | Service::Ssm | Service::SecretsManager | Service::Sso => {
             AwsError::new("ThrottlingException", "Rate exceeded")
         }
     }
@@ -110,10 +110,13 @@ fn expired(service: Service) -> AwsError {
             "ExpiredToken",
             "The security token included in the request is expired",
         ),
-        Service::Ecs | Service::Ssm | Service::SecretsManager => AwsError::new(
+        Service::Ecs | Service::Logs | Service::Ssm | Service::SecretsManager => AwsError::new(
             "ExpiredTokenException",
             "The security token included in the request is expired",
         ),
+        Service::Sso => {
+            AwsError::status(401, "UnauthorizedException", "Session token not found or invalid")
+        }
     }
 }
 
@@ -122,6 +125,12 @@ fn broken(service: Service) -> AwsError {
         Service::Ecs => {
             AwsError::status(500, "ServerException", "Service Unavailable. Please try again later.")
         }
+        Service::Logs => AwsError::status(
+            500,
+            "ServiceUnavailableException",
+            "The service cannot complete the request.",
+        ),
+        Service::Sso => AwsError::status(500, "InternalServerException", ""),
         Service::Ssm => {
             AwsError::status(500, "InternalServerError", "An internal server error occurred.")
         }
@@ -157,10 +166,11 @@ fn denied(ask: &Ask, explicit: bool, resource: Option<&str>) -> AwsError {
             AwsError::status(403, "UnauthorizedOperation", text)
         }
         Service::Rds | Service::Sts => AwsError::status(403, "AccessDenied", text),
-        Service::Ecs | Service::Ssm | Service::SecretsManager => {
+        Service::Ecs | Service::Logs | Service::Ssm | Service::SecretsManager | Service::Sso => {
             AwsError::new("AccessDeniedException", text)
         }
     }
 }
 
-const NO_CAPACITY: &str = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
+/// Fargate's words for it.
+pub(crate) const NO_CAPACITY: &str = "Capacity is unavailable at this time. Please try again later or in a different availability zone";

@@ -11,7 +11,7 @@ pub struct Call {
     pub number: u64,
     /// When it came, in milliseconds since 1970 by the simulator's clock.
     pub at_ms: i64,
-    /// `ecs`, `ec2`, `rds`, `ssm`, `secretsmanager`, `sts`.
+    /// `ecs`, `ec2`, `rds`, `ssm`, `secretsmanager`, `sts`, `logs`, `sso`.
     pub service: String,
     /// `RunTask`, ….
     pub action: String,

@@ -5,6 +5,7 @@
 mod credentials;
 mod discovery;
 mod house;
+mod logs;
 mod readiness;
 mod services;
 mod sessions;

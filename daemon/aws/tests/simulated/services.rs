@@ -1,9 +1,9 @@
 //! Service mode: a task that the service runs anyway.
 
-use bastion_cloud::{Cloud, Kind, Runs, Site};
-use bastion_sim::{Sim, Status};
+use bastion_cloud::{Cloud, Kind, Runs, Scaled, Site};
+use bastion_sim::{Fault, Sim, Status, What};
 
-use crate::house::{House, PATIENCE, quiet};
+use crate::house::{House, PATIENCE, denied, quiet, simple};
 
 #[tokio::test]
 async fn the_services_running_task_is_used_by_its_own_container() {
@@ -66,11 +66,32 @@ async fn a_service_that_runs_nothing_is_told_with_its_counts() {
         error = aws.service_task().await;
     }
     let error = error.unwrap_err();
-    assert!(
-        matches!(error.kind, Kind::NotFound { what: "running task of the service", .. }),
-        "{error:?}"
-    );
+    assert_eq!(error.kind, Kind::ScaledToZero);
     assert!(error.message.contains("desired 0"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_service_is_scaled_from_zero_and_back_and_only_by_who_finds_it_so() {
+    let house = House::new().await;
+    let desired = |house: &House| {
+        house.sim.world(|world| world.services["dev-cluster/bastion-service"].desired)
+    };
+    house.sim.world(|world| {
+        world.services.get_mut("dev-cluster/bastion-service").unwrap().desired = 0;
+    });
+    let aws = house.aws_of(house.service_site());
+    assert_eq!(aws.scale_service(0, 1).await.unwrap(), Scaled::ByUs);
+    assert_eq!(desired(&house), 1);
+    assert_eq!(aws.scale_service(0, 1).await.unwrap(), Scaled::Already(1));
+    assert_eq!(house.asked("UpdateService").len(), 1);
+    house.sim.world(|world| {
+        world.services.get_mut("dev-cluster/bastion-service").unwrap().desired = 3;
+    });
+    assert_eq!(aws.scale_service(1, 0).await.unwrap(), Scaled::Already(3));
+    assert_eq!(desired(&house), 3);
+    house.fault(Fault::on("UpdateService", What::AccessDenied { explicit: false, resource: None }));
+    let error = aws.scale_service(3, 4).await.unwrap_err();
+    assert_eq!((error.call, simple(error.kind)), ("ecs:UpdateService", denied(false)));
 }
 
 #[tokio::test]

@@ -10,8 +10,10 @@ pub(crate) enum Service {
     Ecs,
     Ec2,
     Rds,
+    Logs,
     Ssm,
     SecretsManager,
+    Sso,
     Sts,
 }
 
@@ -20,6 +22,8 @@ pub(crate) enum Service {
 pub(crate) enum Protocol {
     /// awsJson1.1.
     Json,
+    /// restJson1: the action is in the path.
+    Rest,
     /// AWS query: form in, XML out.
     Query,
     /// EC2's dialect of query.
@@ -33,15 +37,23 @@ impl Service {
             Self::Ecs => "ecs",
             Self::Ec2 => "ec2",
             Self::Rds => "rds",
+            Self::Logs => "logs",
             Self::Ssm => "ssm",
             Self::SecretsManager => "secretsmanager",
+            Self::Sso => "sso",
             Self::Sts => "sts",
         }
     }
 
+    /// Whether its calls are signed.
+    pub(crate) fn is_signed(self) -> bool {
+        self != Self::Sso
+    }
+
     pub(crate) fn protocol(self) -> Protocol {
         match self {
-            Self::Ecs | Self::Ssm | Self::SecretsManager => Protocol::Json,
+            Self::Ecs | Self::Logs | Self::Ssm | Self::SecretsManager => Protocol::Json,
+            Self::Sso => Protocol::Rest,
             Self::Rds | Self::Sts => Protocol::Query,
             Self::Ec2 => Protocol::Ec2,
         }
@@ -53,7 +65,7 @@ impl Service {
             Self::Ec2 => "http://ec2.amazonaws.com/doc/2016-11-15/",
             Self::Rds => "http://rds.amazonaws.com/doc/2014-10-31/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
-            Self::Ecs | Self::Ssm | Self::SecretsManager => "",
+            Self::Ecs | Self::Logs | Self::Ssm | Self::SecretsManager | Self::Sso => "",
         }
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! ```text
 //!   HTTP request ─► which service and action? (wire) ─► who? (sigv4) ─► does the script interfere? (faults)
-//!        ─► the action: &Realm, Ask → Answer (ecs, ec2, rds, ssm, secretsmanager, sts) ─► envelope (wire) ─► HTTP answer
+//!        ─► the action: &Realm, Ask → Answer (ecs, ec2, rds, ssm, secretsmanager, sso, sts, logs) ─► envelope (wire) ─► HTTP answer
 //! ```
 
 pub(crate) mod ask;
 mod ec2;
 mod ecs;
 pub(crate) mod error;
+mod logs;
 mod rds;
 mod secretsmanager;
 mod ssm;
+mod sso;
 mod sts;
 pub(crate) mod wire;
 mod xml;
@@ -30,8 +32,10 @@ pub(crate) fn act(realm: &Realm, ask: &Ask, fate: &[What]) -> Result<Answer, Aws
         Service::Ecs => ecs::act(realm, ask, fate),
         Service::Ec2 => ec2::act(realm, ask),
         Service::Rds => rds::act(realm, ask),
+        Service::Logs => logs::act(realm, ask),
         Service::Ssm => ssm::act(realm, ask),
         Service::SecretsManager => secretsmanager::act(realm, ask),
+        Service::Sso => sso::act(realm, ask),
         Service::Sts => sts::act(realm, ask),
     }
 }

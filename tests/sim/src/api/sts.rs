@@ -75,7 +75,7 @@ fn assume_role(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
     Ok(Answer::Xml(xml.finish()))
 }
 
-fn new_key(user: &str, expires_ms: i64) -> Key {
+pub(super) fn new_key(user: &str, expires_ms: i64) -> Key {
     let random = || uuid::Uuid::new_v4().simple().to_string();
     Key {
         access_key_id: format!("ASIA{}", random()[..16].to_uppercase()),

@@ -21,7 +21,11 @@ pub(crate) struct Wanted {
 pub(crate) fn read(parts: &Parts, body: &[u8]) -> Result<Wanted, AwsError> {
     match parts.headers.get("x-amz-target") {
         Some(target) => read_json(target, body),
-        None => read_form(parts, body),
+        None => match parts.uri.path() {
+            "/federation/credentials" => Ok(read_portal(parts)),
+            "/token" => read_rest("CreateToken", body),
+            _ => read_form(parts, body),
+        },
     }
 }
 
@@ -31,6 +35,7 @@ fn read_json(target: &HeaderValue, body: &[u8]) -> Result<Wanted, AwsError> {
     let service = match prefix {
         "AmazonEC2ContainerServiceV20141113" => Service::Ecs,
         "AmazonSSM" => Service::Ssm,
+        "Logs_20140328" => Service::Logs,
         "secretsmanager" => Service::SecretsManager,
         _ => return Err(AwsError::new("UnknownOperationException", "")),
     };
@@ -42,14 +47,26 @@ fn read_json(target: &HeaderValue, body: &[u8]) -> Result<Wanted, AwsError> {
     Ok(Wanted { service, action: action.to_owned(), parameters })
 }
 
-fn read_form(parts: &Parts, body: &[u8]) -> Result<Wanted, AwsError> {
-    let mut fields = Map::new();
-    let body = String::from_utf8_lossy(body);
-    for pair in parts.uri.query().into_iter().chain([&*body]).flat_map(|text| text.split('&')) {
-        if let Some((name, value)) = pair.split_once('=') {
-            fields.insert(decode(name), Value::String(decode(value)));
-        }
+/// GetRoleCredentials: parameters in the query, the token in a header.
+fn read_portal(parts: &Parts) -> Wanted {
+    let mut parameters = fields(parts.uri.query().into_iter());
+    if let Some(token) = parts.headers.get("x-amz-sso_bearer_token").and_then(|it| it.to_str().ok())
+    {
+        parameters.insert("access_token".to_owned(), json!(token));
     }
+    let parameters = Value::Object(parameters);
+    Wanted { service: Service::Sso, action: "GetRoleCredentials".to_owned(), parameters }
+}
+
+fn read_rest(action: &str, body: &[u8]) -> Result<Wanted, AwsError> {
+    let parameters = serde_json::from_slice(body)
+        .map_err(|error| AwsError::new("InvalidRequestException", error.to_string()))?;
+    Ok(Wanted { service: Service::Sso, action: action.to_owned(), parameters })
+}
+
+fn read_form(parts: &Parts, body: &[u8]) -> Result<Wanted, AwsError> {
+    let body = String::from_utf8_lossy(body);
+    let fields = fields(parts.uri.query().into_iter().chain([&*body]));
     let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let service = match field("Version") {
         "2016-11-15" => Service::Ec2,
@@ -64,6 +81,11 @@ fn read_form(parts: &Parts, body: &[u8]) -> Result<Wanted, AwsError> {
     };
     let action = field("Action").to_owned();
     Ok(Wanted { service, action, parameters: Value::Object(fields) })
+}
+
+fn fields<'a>(texts: impl Iterator<Item = &'a str>) -> Map<String, Value> {
+    let pairs = texts.flat_map(|text| text.split('&')).filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (decode(name), Value::String(decode(value)))).collect()
 }
 
 fn decode(text: &str) -> String {
@@ -88,7 +110,7 @@ pub(crate) fn done(
                 Protocol::Ec2 => format!(
                     "{XML_HEAD}<{action}Response xmlns=\"{namespace}\"><requestId>{request_id}</requestId>{inner}</{action}Response>"
                 ),
-                Protocol::Query | Protocol::Json => format!(
+                Protocol::Query | Protocol::Json | Protocol::Rest => format!(
                     "<{action}Response xmlns=\"{namespace}\"><{action}Result>{inner}</{action}Result>\
                      <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
                 ),
@@ -108,13 +130,25 @@ pub(crate) fn refused(
     let (code, message) = (escape(&error.code), escape(&error.message));
     match protocol {
         Protocol::Json => {
-            // ECS writes its text in small letters, the younger two in capitals, as their models do.
-            let name = if service == Some(Service::Ecs) { "message" } else { "Message" };
+            // ECS and CloudWatch Logs write their text in small letters, the others in capitals, as their models do.
+            let name = if matches!(service, Some(Service::Ecs | Service::Logs)) {
+                "message"
+            } else {
+                "Message"
+            };
             let mut body = json!({ "__type": error.code, name: error.message });
             if let (Some(Value::Object(more)), Some(body)) = (&error.more, body.as_object_mut()) {
                 body.extend(more.clone());
             }
             respond(error.status, JSON, body.to_string(), request_id)
+        }
+        Protocol::Rest => {
+            let body = json!({ "message": error.message }).to_string();
+            let mut response = respond(error.status, "application/json", body, request_id);
+            if let Ok(code) = HeaderValue::from_str(&error.code) {
+                response.headers_mut().insert("x-amzn-errortype", code);
+            }
+            response
         }
         Protocol::Query => {
             let namespace = service.map_or("", Service::namespace);

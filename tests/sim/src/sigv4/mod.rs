@@ -17,7 +17,7 @@ use crate::config::Key;
 use crate::realm::Realm;
 
 /// Who a request's signature says is calling.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
     /// The access key's id.
     pub access_key_id: String,

@@ -47,6 +47,10 @@ pub struct World {
     pub secrets: BTreeMap<String, Secret>,
     /// Roles that may be assumed, by name.
     pub roles: BTreeMap<String, Role>,
+    /// Logins at IAM Identity Center, by their access token.
+    pub sso_logins: BTreeMap<String, SsoLogin>,
+    /// What containers have said, by the name of the log group.
+    pub log_groups: BTreeMap<String, LogGroup>,
     /// Containers that AWS puts into every task, first in the list: image by name.
     pub injected: BTreeMap<String, String>,
 }
@@ -77,6 +81,49 @@ impl std::fmt::Debug for Secret {
             .field("value", &"***")
             .field("tags", &self.tags)
             .finish_non_exhaustive()
+    }
+}
+
+/// A login at IAM Identity Center.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SsoLogin {
+    /// When its access token ends, in milliseconds since 1970.
+    pub expires_ms: i64,
+    /// What gives another access token.
+    pub refresh: Option<String>,
+    /// The roles that it may take.
+    pub roles: Vec<String>,
+    /// How long a role's credentials live.
+    pub role_seconds: i64,
+}
+
+impl std::fmt::Debug for SsoLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SsoLogin")
+            .field("expires_ms", &self.expires_ms)
+            .field("refresh", &"***")
+            .field("roles", &self.roles)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A log group in CloudWatch Logs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogGroup {
+    /// The lines of each stream, by its name (`ecs/proxy/<task id>`); a `*` at a name's end stands for any end.
+    pub streams: BTreeMap<String, Vec<String>>,
+}
+
+impl LogGroup {
+    /// What a stream holds, where there is one.
+    pub fn said(&self, stream: &str) -> Option<&Vec<String>> {
+        let starts =
+            |name: &str| name.strip_suffix('*').is_some_and(|head| stream.starts_with(head));
+        self.streams
+            .get(stream)
+            .or_else(|| self.streams.iter().find(|(name, _)| starts(name)).map(|(_, lines)| lines))
     }
 }
 
@@ -133,7 +180,7 @@ pub(crate) fn revision(key: &str) -> u64 {
 }
 
 /// Merges `patch` over `whole` as RFC 7396 says: objects merge, null deletes, all else replaces.
-fn merge(whole: &mut serde_json::Value, patch: serde_json::Value) {
+pub(crate) fn merge(whole: &mut serde_json::Value, patch: serde_json::Value) {
     let serde_json::Value::Object(patch) = patch else {
         *whole = patch;
         return;
