@@ -3,6 +3,8 @@
 //! The only file that writes such sentences; the control socket, the events and the log all say the same. The codes
 //! are stable, and README lists them. A function a kind of failure, in the order of their names, no logic.
 
+use std::time::Duration;
+
 use bastion_api::{Problem, ProblemKind as Sort, VisitStatus};
 use bastion_cloud::{CloudError, Kind, Remote};
 use ssm_tunnel::{Closed, OpenError, StreamError};
@@ -10,6 +12,7 @@ use ssm_tunnel::{Closed, OpenError, StreamError};
 use crate::config::Target;
 use crate::keeper::Refusal;
 use crate::listen::shadow::Owner;
+use crate::state::NotWritten;
 use crate::tunnels::TunnelFailure;
 
 /// Why the bastion for a target was refused or lost.
@@ -22,6 +25,11 @@ pub fn refusal(target: &Target, refusal: &Refusal) -> Problem {
         Refusal::TaskGone(words) => task_gone(target, words),
         Refusal::NotStopped => not_stopped(target),
         Refusal::Closed => closed(target),
+        Refusal::Silent(after) => silent(target, *after),
+        Refusal::Reconnects => reconnects(target),
+        Refusal::TooOld(age) => too_old(target, *age),
+        Refusal::Removed => removed(target),
+        Refusal::Journal(err) => not_written(target, err),
         Refusal::Stopping => stopping(target),
     }
 }
@@ -305,6 +313,14 @@ fn not_stopped(target: &Target) -> Problem {
         .hint(format!("try again; bastionctl events --target {} tells how it goes", target.name))
 }
 
+fn not_written(target: &Target, err: &NotWritten) -> Problem {
+    let message = format!("the start of a bastion for {} could not be written down", target.name);
+    Problem::new("D32", Sort::Failed, message)
+        .because(chain(err).join(": "))
+        .because("a task that is on no disk would be leaked by a crash, so none was started")
+        .hint("make room where the state directory is: df -h ~")
+}
+
 /// A target cannot listen where it should.
 ///
 /// The message goes into the log, so the place stands in the causes.
@@ -326,9 +342,29 @@ pub fn not_your_daemon() -> Problem {
         .hint("start your own: systemctl --user start bastiond")
 }
 
+fn reconnects(target: &Target) -> Problem {
+    let message = format!("a program keeps connecting to {} and asks for nothing", target.name);
+    Problem::new("D31", Sort::Failed, message)
+        .because("it came back right after it was closed for silence, so no bastion is started for it")
+        .hint(format!("to use it: bastionctl open {}", target.name))
+}
+
+fn removed(target: &Target) -> Problem {
+    let message = format!("{} is no longer in the config", target.name);
+    Problem::new("D32", Sort::NotFound, message).hint("bastionctl status")
+}
+
 fn service(call: &str) -> Problem {
     Problem::new("D26", Sort::Failed, format!("AWS failed in itself at {call}"))
         .hint("try again; if it lasts: health.aws.amazon.com")
+}
+
+fn silent(target: &Target, after: Duration) -> Problem {
+    let message = format!("the bastion for {} was stopped: nobody used it", target.name);
+    Problem::new("D31", Sort::Failed, message)
+        .because(format!("whoever was connected had been silent for {} min", after.as_secs() / 60))
+        .hint(format!("to let silent visits hold it: silent_after = \"0\" under [target.{}]", target.name))
+        .hint(format!("bastionctl open {}", target.name))
 }
 
 fn session_limit(target: &Target) -> Problem {
@@ -380,6 +416,13 @@ fn throttled(call: &str) -> Problem {
 fn timed_out(call: &str) -> Problem {
     Problem::new("D04", Sort::TimedOut, format!("{call} took too long"))
         .hint("try again; a longer start_timeout may be set under the site")
+}
+
+fn too_old(target: &Target, age: Duration) -> Problem {
+    let message = format!("the bastion for {} has reached its age limit", target.name);
+    Problem::new("D31", Sort::Failed, message)
+        .because(format!("a bastion lives {} h at most (max_life)", age.as_secs() / 3600))
+        .hint("connect again: the next visit goes through another")
 }
 
 fn took_too_long(target: &Target, stage: bastion_api::Stage) -> Problem {

@@ -42,7 +42,7 @@ pub(super) async fn open(
 
 async fn story(desk: &Desk, target: &Target, hold: Option<Duration>, tell: &Tell) {
     let asked = desk.house.clock.now();
-    let holder = if hold.is_some() { Holder::Hold } else { Holder::Visit };
+    let holder = if hold.is_some() { Holder::Hold } else { Holder::Person };
     let lease = desk.house.keeper.lease(&target.name, holder);
     let lease = tokio::select! {
         lease = lease => lease,
@@ -113,7 +113,8 @@ fn keep(desk: &Desk, target: &Target, lease: Lease, hold: Duration) -> Timestamp
                 Refusal::Closed => "the hold ended: the bastion was closed",
                 Refusal::UnknownTarget | Refusal::Cloud(_) | Refusal::Tunnel(_)
                 | Refusal::TookTooLong(_) | Refusal::TaskGone(_) | Refusal::NotStopped
-                | Refusal::Stopping => {
+                | Refusal::Silent(_) | Refusal::Reconnects | Refusal::TooOld(_)
+                | Refusal::Removed | Refusal::Journal(_) | Refusal::Stopping => {
                     "the hold ended: the bastion is gone"
                 }
             },

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::lease::{Granted, Revoked};
+use super::lease::{Granted, Pulse, Revoked};
 use super::ward::Ward;
 use super::{Answer, Ask, Holder, News, Parts, Refusal, Standing, Start, errands};
 
@@ -305,7 +305,7 @@ impl Running {
             return;
         };
         let revoked = Revoked::default();
-        let granted = Granted { route, revoked: revoked.clone() };
+        let granted = Granted { route, revoked: revoked.clone(), pulse: Pulse::default() };
         if let Stand::Waiting(answer) = std::mem::replace(&mut held.stand, Stand::Granted(revoked))
         {
             // Whoever gave up in this very moment says so by itself, when its claim is dropped.

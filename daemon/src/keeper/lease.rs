@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bastion_pool::LeaseId;
@@ -27,6 +28,11 @@ impl Lease {
     /// Waits until the lease is taken back, and tells why.
     pub async fn revoked(&self) -> Refusal {
         self.granted.revoked.wait().await
+    }
+
+    /// What is to beat whenever bytes move: a lease whose pulse stands still for long holds nothing.
+    pub fn pulse(&self) -> &Pulse {
+        &self.granted.pulse
     }
 
     /// The lease's number.
@@ -60,6 +66,18 @@ impl Drop for Claim {
 pub(super) struct Granted {
     pub(super) route: Arc<Route>,
     pub(super) revoked: Revoked,
+    pub(super) pulse: Pulse,
+}
+
+/// Beats whenever a visit moves bytes; the keeper feels it now and then. Clones are the same pulse.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// Bytes have moved.
+    pub fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Tells a lease's holder, once, that it is taken back and why.

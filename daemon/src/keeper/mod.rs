@@ -11,6 +11,7 @@
 mod desk;
 mod errands;
 mod lease;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -29,10 +30,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::events::Events;
+use crate::state::NotWritten;
 use crate::tasks::Tasks;
 use crate::tunnels::{Route, TunnelFailure, Ways};
 
-pub use lease::{Lease, Revoked};
+pub use lease::{Lease, Pulse, Revoked};
+pub use sessions::JournaledSessions;
 pub use view::Standing;
 
 /// What the keeper is made with.
@@ -92,6 +95,16 @@ pub enum Refusal {
     NotStopped,
     /// Somebody asked for the bastion to be closed.
     Closed,
+    /// It moved no byte for so long that its bastion was stopped; how long that takes.
+    Silent(Duration),
+    /// Its program comes back right after it was closed for silence, and asks for nothing.
+    Reconnects,
+    /// The bastion has reached the age at which it ends by itself; that age.
+    TooOld(Duration),
+    /// The target is no longer in the config.
+    Removed,
+    /// What was about to be done could not be written down, so it was not done.
+    Journal(NotWritten),
     /// The daemon is stopping.
     Stopping,
 }
@@ -167,8 +180,10 @@ impl Keeper {
 /// Who holds a lease: a hold is shown apart from visits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Holder {
-    /// One visit, or an `open` until it is answered.
+    /// One visit.
     Visit,
+    /// A person who waits until the bastion is ready.
+    Person,
     /// A person who wants the bastion kept for some time.
     Hold,
 }
