@@ -1,4 +1,20 @@
 //! `/_sim/*`: the simulator's own doors, unsigned, for people and for other processes.
+//!
+//! ```text
+//!   GET  health                              the endpoint, how many tasks and calls
+//!   GET  calls[?action=StopTask]             what was asked, by whom, how it ended
+//!   GET  tasks             POST tasks        every task; one of somebody else's
+//!   POST tasks/stop                          {"arn", "code", "reason"}: as AWS itself stops one
+//!   GET  bill                                each task's seconds
+//!   GET  world             POST world        the account; a JSON merge patch over it
+//!   GET  faults            POST, DELETE      the script of what goes wrong with calls
+//!   POST held/NAME/release, held/NAME/drop   what becomes of answers that are held
+//!   GET  sessions                            data channels, with their counters
+//!   GET  sessions/ID/frames                  the latest frames of one
+//!   POST sessions/ID                         what befalls it: {"kind": "cut_client"}, …; ID `*`: all that live
+//!   GET  gateway           POST gateway      how the gateway and its agents behave; a JSON merge patch over it
+//!   POST services/CLUSTER/SERVICE/replace    a new deployment
+//! ```
 
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
@@ -7,9 +23,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::ForeignTask;
 use crate::faults::Fault;
+use crate::gateway::{FrameRecord, GatewaySettings, Mishap};
 use crate::realm::Realm;
 use crate::record::Call;
+use crate::tasks::StopWish;
 use crate::{api, bill};
 
 /// The routes below `/_sim`.
@@ -17,8 +36,12 @@ pub(crate) fn router(realm: Realm) -> Router<Realm> {
     Router::new()
         .route("/health", get(health))
         .route("/calls", get(calls))
-        .route("/tasks", get(tasks))
+        .route("/tasks", get(tasks).post(start_foreign))
+        .route("/tasks/stop", post(stop_task))
         .route("/sessions", get(sessions))
+        .route("/sessions/{id}", post(befall))
+        .route("/sessions/{id}/frames", get(frames))
+        .route("/gateway", get(gateway).post(patch_gateway))
         .route("/bill", get(charges))
         .route("/world", get(world).post(patch_world))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
@@ -50,6 +73,59 @@ async fn tasks(State(realm): State<Realm>) -> Json<Vec<crate::TaskView>> {
 
 async fn sessions(State(realm): State<Realm>) -> Json<Vec<crate::gateway::SessionView>> {
     Json(realm.gateway().sessions())
+}
+
+async fn start_foreign(
+    State(realm): State<Realm>,
+    Json(wanted): Json<ForeignTask>,
+) -> Result<Json<Value>, StatusCode> {
+    let arn = api::start_foreign_task(&realm, wanted).ok_or(StatusCode::NOT_FOUND)?;
+    Ok(Json(json!({ "arn": arn })))
+}
+
+#[derive(Debug, Deserialize)]
+struct Stop {
+    arn: String,
+    code: String,
+    reason: String,
+}
+
+async fn stop_task(State(realm): State<Realm>, Json(stop): Json<Stop>) -> StatusCode {
+    let wish = StopWish { code: stop.code, reason: stop.reason };
+    found(realm.tasks().wish(&stop.arn, wish))
+}
+
+async fn befall(
+    State(realm): State<Realm>,
+    Path(id): Path<String>,
+    Json(mishap): Json<Mishap>,
+) -> StatusCode {
+    match &*id {
+        "*" => found(realm.gateway().befall_all(&mishap) > 0),
+        id => found(realm.gateway().befall(id, mishap)),
+    }
+}
+
+async fn frames(State(realm): State<Realm>, Path(id): Path<String>) -> Json<Vec<FrameRecord>> {
+    Json(realm.gateway().record(&id))
+}
+
+async fn gateway(State(realm): State<Realm>) -> Json<GatewaySettings> {
+    Json(realm.gateway().settings())
+}
+
+async fn patch_gateway(
+    State(realm): State<Realm>,
+    Json(patch): Json<Value>,
+) -> Result<StatusCode, (StatusCode, String)> {
+    let patched = realm.gateway().settings().patched(patch);
+    let patched = patched.map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    realm.gateway().alter(|settings| *settings = patched);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn found(it_was: bool) -> StatusCode {
+    if it_was { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 
 async fn charges(State(realm): State<Realm>) -> Json<Vec<crate::Charge>> {
@@ -113,9 +189,5 @@ async fn replace(
     State(realm): State<Realm>,
     Path((cluster, service)): Path<(String, String)>,
 ) -> StatusCode {
-    if api::replace_service_task(&realm, &cluster, &service) {
-        StatusCode::NO_CONTENT
-    } else {
-        StatusCode::NOT_FOUND
-    }
+    found(api::replace_service_task(&realm, &cluster, &service))
 }

@@ -3,12 +3,19 @@
 use serde::Serialize;
 
 use crate::realm::Realm;
+use crate::tasks::Times;
 
 /// One task's cost.
 #[derive(Clone, Debug, Serialize)]
 pub struct Charge {
     /// The task's ARN.
     pub task: String,
+    /// Who asked for it, as RunTask was told.
+    pub started_by: Option<String>,
+    /// Whether a service keeps it.
+    pub of_service: bool,
+    /// When each step came, `created` to `stopped`, in milliseconds since 1970.
+    pub times: Times,
     /// vCPUs.
     pub vcpu: f64,
     /// GiB.
@@ -40,6 +47,9 @@ pub(crate) fn bill(realm: &Realm) -> Vec<Charge> {
                 0.0
             },
             running: task.times.stopped.is_none(),
+            started_by: task.started_by.clone(),
+            of_service: task.of_service(),
+            times: task.times.clone(),
             task: task.arn,
         }
     };

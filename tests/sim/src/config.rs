@@ -152,6 +152,20 @@ impl Timings {
         }
     }
 
+    /// As short as can be, for tests that live through hundreds of tasks.
+    pub fn quick() -> Self {
+        Self {
+            provisioning_ms: 20,
+            pulling_ms: 20,
+            agent_ms: 20,
+            connecting_ms: 20,
+            list_lag_ms: 20,
+            stopping_ms: 20,
+            stop_timeout_ms: 500,
+            scheduler_ms: 20,
+        }
+    }
+
     pub(crate) fn list_lag(&self) -> Duration {
         Duration::from_millis(self.list_lag_ms)
     }

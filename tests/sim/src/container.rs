@@ -14,6 +14,7 @@
 #![expect(clippy::disallowed_methods, reason = "a container's watch ends with the container")]
 
 pub mod isolation;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -29,6 +30,7 @@ use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 
 pub use isolation::Isolation;
+pub(crate) use workers::freeze as freeze_worker;
 
 /// What a container is started from.
 #[derive(Clone, Debug)]
@@ -184,6 +186,11 @@ impl Container {
     /// The process group, as the machine numbers it.
     pub fn process_group(&self) -> i32 {
         self.inner.group.0.as_raw_nonzero().get()
+    }
+
+    /// The worker processes of a session, as the machine numbers them; none where there is no `/proc`.
+    pub fn workers(&self, session: &str) -> Vec<i32> {
+        workers::workers_of(self.process_group(), session)
     }
 
     /// The command's process, as the machine numbers it.

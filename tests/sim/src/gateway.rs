@@ -13,6 +13,7 @@
 #![expect(clippy::disallowed_methods, reason = "a simulator's own tasks end with it, in real time")]
 
 mod door;
+mod mishap;
 mod peer;
 mod record;
 mod session;
@@ -35,6 +36,7 @@ use self::session::{Command, Session};
 use crate::agent::Order;
 use crate::container::Container;
 
+pub use mishap::Mishap;
 pub use record::{Counters, Direction, FrameKind, FrameRecord, SessionView};
 pub use settings::{GatewaySettings, PayloadLimit, PayloadLimitKind, WireSettings};
 
@@ -215,26 +217,6 @@ impl Gateway {
         self.register().get(id).map_or_else(Vec::new, |entry| entry.facts.record())
     }
 
-    /// Resets the client's TCP connection, now.
-    pub fn cut_client(&self, id: &str) -> bool {
-        self.order(id, Command::CutClient)
-    }
-
-    /// Resets the agent's TCP connection, now.
-    pub fn cut_agent(&self, id: &str) -> bool {
-        self.order(id, Command::CutAgent)
-    }
-
-    /// While on, the client's connection stands and nothing passes: what is sent to it is lost, what it sends waits.
-    pub fn black_hole(&self, id: &str, on: bool) -> bool {
-        self.order(id, Command::BlackHole(on))
-    }
-
-    /// Closes the client's websocket with 1000 "Bye", now.
-    pub fn say_bye(&self, id: &str) -> bool {
-        self.order(id, Command::Bye)
-    }
-
     /// Waits until a session's view holds, and says whether it came to that within `limit`.
     pub async fn until(
         &self,
@@ -256,6 +238,13 @@ impl Gateway {
     /// Ends everything, now.
     pub fn stop(&self) {
         self.shared.end.cancel();
+    }
+
+    /// Waits while new connections get no answer.
+    async fn while_dials_hang(&self) {
+        let mut settings = self.shared.settings.subscribe();
+        // The sender lives as long as we do.
+        settings.wait_for(|settings| !settings.dials_hang).await.ok();
     }
 
     fn order(&self, id: &str, command: Command) -> bool {

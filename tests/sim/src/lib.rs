@@ -8,6 +8,28 @@
 //! ```
 //!
 //! One loopback port, one account, one region. Everything ends when [`Sim`] is dropped.
+//!
+//! # Making things go wrong
+//!
+//! | what | by |
+//! |---|---|
+//! | a call is refused, late, cut; its answer is held | [`Sim::faults`]: [`Fault::once`]`("RunTask", What::Held { … })` |
+//! | a crash between call and answer | hold the answer, [`Faults::until_held`], kill the caller; `release` acts for nobody any more |
+//! | a crash before the call is acted upon | the same with `before: true`; [`Faults::drop_held`] has it never happen |
+//! | a task dies, its agent never comes, its image cannot be pulled | [`Fault::on`]`("RunTask", What::TaskDies { … })` |
+//! | a zone or `FARGATE_SPOT` without capacity | [`Sim::world`]: `subnets[…].full`, `clusters[…].exhausted` |
+//! | lists lag | [`Timings::list_lag_ms`] |
+//! | AWS stops a task; a service replaces its own | [`Sim::stop_task`], [`Sim::replace_service_task`] |
+//! | somebody else's tasks | [`Sim::start_foreign_task`]; nobody may stop them: [`Sim::asked_to_stop`] |
+//! | credentials end, others come | [`Sim::keys`] |
+//! | a resume is refused | [`Fault::on`]`("ResumeSession", What::Expired)`, `What::AccessDenied`, or [`gateway::Mishap::End`] |
+//! | a websocket is cut, black-holed, stalled; the agent stopped; one acknowledgement lost | [`gateway::Gateway::befall`] |
+//! | loss, doubling, reordering, delay, jitter, a cap; payload limits; "Bye"; the idle limit; pacing | [`gateway::Gateway::alter`] |
+//! | a destination that nobody answers for; a name that changes its address | `hosts` of [`gateway::GatewaySettings`]: `silent`, or another address |
+//!
+//! What was asked, what runs and what it costs: [`Sim::calls`], [`Sim::tasks`], [`Sim::bill`], each also over `/_sim/*`.
+//! Time: [`SimConfig::speed`] shortens all waits but a container's own; [`Timings::quick`] has a bastion ready in a tenth of
+//! a second. The simulator keeps no connection to a caller and minds no caller's death.
 
 mod admin;
 pub mod agent;
@@ -22,6 +44,7 @@ pub mod gateway;
 mod interfere;
 mod realm;
 mod record;
+mod seconds;
 mod server;
 pub mod sigv4;
 mod tasks;
@@ -32,7 +55,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-pub use api::AwsError;
+pub use api::{AwsError, ForeignTask};
 pub use bill::Charge;
 pub use config::{Key, SessionSettings, SimConfig, Timings};
 pub use faults::{Fault, Faults, Stage, What};
@@ -156,6 +179,21 @@ impl Sim {
     /// Has a service start another task in place of that which runs, and stop the old one once the new one runs.
     pub fn replace_service_task(&self, cluster: &str, service: &str) -> bool {
         api::replace_service_task(&self.realm, cluster, service)
+    }
+
+    /// Starts a task of somebody else's and says its ARN.
+    ///
+    /// # Panics
+    /// When the account holds no such task definition.
+    pub fn start_foreign_task(&self, wanted: ForeignTask) -> String {
+        api::start_foreign_task(&self.realm, wanted).expect("the account holds the definition")
+    }
+
+    /// The tasks that somebody asked to stop by StopTask and was not refused, each as the caller named it.
+    pub fn asked_to_stop(&self) -> Vec<String> {
+        let stops = |call: &Call| call.action == "StopTask" && call.outcome == Outcome::Done;
+        let calls = self.calls().into_iter().filter(stops);
+        calls.filter_map(|call| Some(call.parameters["task"].as_str()?.to_owned())).collect()
     }
 
     /// Stops a task as AWS itself does: with this code and reason, such as `SpotInterruption`.

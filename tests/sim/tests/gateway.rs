@@ -5,6 +5,8 @@
 
 #[path = "gateway/house.rs"]
 mod house;
+#[path = "gateway/mishaps.rs"]
+mod mishaps;
 
 use std::time::Duration;
 

@@ -117,3 +117,28 @@ async fn every_answer_fits_botocores_service_models() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn the_gateway_is_altered_and_sessions_befallen_over_the_simulators_own_doors() {
+    let (sim, asker) = start().await;
+    let patch = r#"{ "session_idle": 1.5, "bye_every": null, "up": { "loss": 0.25, "jitter": 0.2 },
+                     "payload_limit": { "bytes": 4096, "kind": "drop" }, "agent": { "pause": 0 } }"#;
+    assert_eq!(asker.admin("POST", "gateway", patch).await.status, 204);
+    let settings = sim.gateway().settings();
+    assert_eq!(settings.session_idle, std::time::Duration::from_millis(1500));
+    assert_eq!(
+        (settings.bye_every, settings.up.loss, settings.agent.pause.is_zero()),
+        (None, 0.25, true)
+    );
+    let shown = asker.admin("GET", "gateway", "").await.json();
+    assert_eq!(shown["payload_limit"]["kind"], "drop");
+    assert_eq!(asker.admin("POST", "gateway", r#"{ "lossy": 1 }"#).await.status, 422);
+    let cut = r#"{ "kind": "cut_client" }"#;
+    assert_eq!(asker.admin("POST", "sessions/dev-none", cut).await.status, 404);
+    let foreign =
+        format!(r#"{{ "cluster": "{CLUSTER}", "definition": "neuraKnot-prod-ssm-proxy" }}"#);
+    let arn = asker.admin("POST", "tasks", &foreign).await.json()["arn"].clone();
+    until_status(&sim, arn.as_str().unwrap(), Status::Running).await;
+    let bill = asker.admin("GET", "bill", "").await.json();
+    assert!(bill[0]["times"]["pull_started"].is_i64(), "{bill}");
+}

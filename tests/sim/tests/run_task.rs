@@ -213,3 +213,57 @@ async fn a_new_task_is_provisioning_with_its_containers_the_injected_one_first()
     assert_eq!(sim.tasks().iter().filter(|task| task.last_status == Status::Stopped).count(), 0);
     assert_eq!(run_task_body()["cluster"], CLUSTER);
 }
+
+#[tokio::test]
+async fn a_full_zone_is_refused_and_another_subnet_first_is_not() {
+    let (sim, asker) = start().await;
+    let (a, c) = ("subnet-0a11ce0000000001a", "subnet-0a11ce0000000001c");
+    sim.world(|world| world.subnets.get_mut(a).unwrap().full = true);
+    let groups = ["sg-0a11ce000000000ec"];
+    let mut with = network(&[a, c], &groups);
+    with["clientToken"] = json!("t-1");
+    let reply = asker.run_task(with).await;
+    assert!(reply.text().starts_with("Capacity is unavailable at this time."), "{reply:?}");
+    let placed = asker.run_task(network(&[c, a], &groups)).await.json();
+    assert_eq!(placed["tasks"][0]["availabilityZone"], "ap-northeast-1c");
+    assert_eq!(sim.running(), 1);
+}
+
+#[tokio::test]
+async fn a_task_that_stands_is_told_again_though_its_zone_has_become_full() {
+    let (sim, asker) = start().await;
+    let first = asker.run_task(json!({ "clientToken": "t-1" })).await.json();
+    sim.world(|world| world.subnets.values_mut().for_each(|subnet| subnet.full = true));
+    let again = asker.run_task(json!({ "clientToken": "t-1" })).await.json();
+    assert_eq!(first["tasks"][0]["taskArn"], again["tasks"][0]["taskArn"]);
+}
+
+#[tokio::test]
+async fn spot_without_capacity_is_refused_and_fargate_is_not() {
+    let (sim, asker) = start().await;
+    sim.world(|world| {
+        world.clusters.get_mut(CLUSTER).unwrap().exhausted = vec!["FARGATE_SPOT".to_owned()];
+    });
+    let spot = json!({
+        "launchType": null, "capacityProviderStrategy": [{ "capacityProvider": "FARGATE_SPOT" }],
+    });
+    let reply = asker.run_task(spot).await;
+    assert!(reply.text().starts_with("Capacity is unavailable at this time."), "{reply:?}");
+    assert_eq!(asker.run_task(json!({})).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_task_of_somebody_else_runs_and_who_stops_it_is_known() {
+    let (sim, asker) = start().await;
+    let arn = sim.start_foreign_task(bastion_sim::ForeignTask {
+        cluster: CLUSTER.to_owned(),
+        definition: "neuraKnot-prod-ssm-proxy".to_owned(),
+        started_by: Some("somebody/else".to_owned()),
+        command: Some(vec!["sleep".to_owned(), "100".to_owned()]),
+        subnets: Vec::new(),
+    });
+    asking::until_status(&sim, &arn, Status::Running).await;
+    assert_eq!(sim.asked_to_stop(), [""; 0]);
+    asker.ecs("StopTask", json!({ "cluster": CLUSTER, "task": arn })).await;
+    assert_eq!(sim.asked_to_stop(), [&*arn]);
+}

@@ -19,7 +19,8 @@ pub(crate) mod wire;
 mod xml;
 
 pub(crate) use ask::{Answer, Ask, Service};
-pub(crate) use ecs::{Tokens, replace_service_task, schedule};
+pub use ecs::ForeignTask;
+pub(crate) use ecs::{Tokens, replace_service_task, schedule, start_foreign_task};
 pub use error::AwsError;
 pub(crate) use ssm::Sessions;
 

@@ -63,6 +63,7 @@ async fn open_client(
     Path(session): Path<String>,
     request: Request,
 ) -> Response {
+    gateway.while_dials_hang().await;
     let (parts, body) = request.into_parts();
     if let Err(Refused { status, body }) = (gateway.shared.verify)(&parts) {
         let kind = [(header::CONTENT_TYPE, "application/json")];

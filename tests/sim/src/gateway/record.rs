@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::SessionSpec;
@@ -61,7 +61,7 @@ pub struct Counters {
 }
 
 /// Which way a frame went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From the client to the agent.
@@ -71,7 +71,7 @@ pub enum Direction {
 }
 
 /// What a frame was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FrameKind {
     /// Numbered data, handshake and flags included.
@@ -108,6 +108,8 @@ pub(super) struct Facts {
     view: Mutex<(SessionView, Latest)>,
     changed: watch::Sender<()>,
     pub(super) began: Instant,
+    /// The process group of the container in which its worker runs.
+    pub(super) group: i32,
 }
 
 impl Facts {
@@ -126,7 +128,12 @@ impl Facts {
             up: Counters::default(),
             down: Counters::default(),
         };
-        Self { view: Mutex::new((view, Latest::default())), changed, began: Instant::now() }
+        Self {
+            view: Mutex::new((view, Latest::default())),
+            changed,
+            began: Instant::now(),
+            group: spec.container.process_group(),
+        }
     }
 
     pub(super) fn view(&self) -> SessionView {

@@ -7,29 +7,28 @@
 //!    absent client: what is due is dropped; the agent is told to pause
 //! ```
 //!
-//! Each turn reads and writes all that can be, then flushes once: no system call for each frame.
+//! What passes is `relay`; what is told, and what the clock brings, is here.
+
+mod relay;
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use ssm_proto::message::MessageKind;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use uuid::Uuid;
 
-use super::peer::{Gone, Peer, Write};
-use super::record::{Direction, Facts, FrameKind, FrameRecord, peek};
-use super::settings::{GatewaySettings, PayloadLimitKind};
-use super::wire::{Fate, Wire};
-use super::words::{channel_closed, output_of, service_frame};
+use super::peer::Peer;
+use super::record::{Direction, Facts, FrameKind};
+use super::settings::GatewaySettings;
+use super::wire::Wire;
+use super::words::{channel_closed, service_frame};
 use crate::agent::{ORDER, Order};
-use crate::container::Container;
+use crate::container::{self, Container};
 
 /// What a session is told.
 pub(super) enum Command {
@@ -39,7 +38,12 @@ pub(super) enum Command {
     WorkerGone,
     CutClient,
     CutAgent,
+    /// Cut the client once so many frames have passed.
+    CutAt(u64),
     BlackHole(bool),
+    Stall(bool),
+    /// So many frames of this kind vanish.
+    Lose(Direction, FrameKind, u32),
     Bye,
     /// The settings are other ones.
     Altered,
@@ -61,6 +65,14 @@ pub(super) struct Session {
     active: Instant,
     /// The agent was told to pause.
     pausing: bool,
+    /// How many frames have passed, both ways together.
+    passed: u64,
+    cut_at: Option<u64>,
+    /// The gateway takes nothing and gives nothing.
+    stalled: bool,
+    losses: Vec<(Direction, FrameKind, u32)>,
+    /// Clients' websockets in a black hole whose place was taken: they stand, and nobody is told.
+    graves: Vec<Peer>,
     /// Until when a session that ends waits for what is on its way.
     ending: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
@@ -71,6 +83,8 @@ enum Happened {
     Told(Command),
     ClientGone,
     AgentGone,
+    /// As many frames have passed as were to pass before a cut.
+    CutHere,
     TooLarge,
     Complete(String),
     Alarm,
@@ -98,6 +112,11 @@ impl Session {
             highest: [-1; 2],
             active,
             pausing: false,
+            passed: 0,
+            cut_at: None,
+            stalled: false,
+            losses: Vec::new(),
+            graves: Vec::new(),
             ending: None,
             alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
         }
@@ -116,7 +135,9 @@ impl Session {
         tokio::select! {
             () = caring.as_mut() => relay.await,
             () = relay.as_mut() => {
-                // One that is stuck, its destination taking nothing, ends when this lets go of it.
+                // One that is stuck, its destination taking nothing, ends when this lets go of it; one that was stopped
+                // must run to end.
+                container::freeze_worker(facts.group, &facts.view().id, false);
                 tokio::time::timeout(linger + WORKER_LIMIT, caring).await.ok();
             }
         }
@@ -135,6 +156,10 @@ impl Session {
                 Happened::TooLarge => {
                     self.farewell_client(CloseCode::Size, "the message is too large");
                 }
+                Happened::CutHere => {
+                    self.cut_at = None;
+                    self.cut_client();
+                }
                 Happened::Complete(output) => self.end(output),
                 Happened::Alarm => self.on_alarm(),
                 Happened::AllSaid => break,
@@ -152,216 +177,13 @@ impl Session {
         self.facts.change(|view| (view.client, view.agent) = (false, false));
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
-        loop {
-            if let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
-                return Poll::Ready(Happened::Told(command));
-            }
-            let now = Instant::now();
-            let mut moved = false;
-            for step in [
-                Self::poll_client_in,
-                Self::poll_agent_in,
-                Self::poll_agent_out,
-                Self::poll_client_out,
-            ] {
-                match step(self, cx, now) {
-                    Ok(progress) => moved |= progress,
-                    Err(happened) => return Poll::Ready(happened),
-                }
-            }
-            if !moved {
-                return self.poll_rest(cx, now);
-            }
-        }
-    }
-
-    /// Nothing more can be read or written: flush, and wait.
-    fn poll_rest(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Happened> {
-        if let Some(agent) = &mut self.agent
-            && let Poll::Ready(Err(Gone)) = agent.poll_flush(cx)
-        {
-            return Poll::Ready(Happened::AgentGone);
-        }
-        if let Some(client) = self.client.as_mut().filter(|client| !client.black_hole)
-            && let Poll::Ready(Err(Gone)) = client.poll_flush(cx)
-        {
-            return Poll::Ready(Happened::ClientGone);
-        }
-        if self.ending.is_some() && self.down.is_empty() {
-            let flushed = self.client.as_ref().is_none_or(|client| !client.unflushed);
-            if flushed {
-                return Poll::Ready(Happened::AllSaid);
-            }
-        }
-        let wake = self.wake(now);
-        if wake <= now {
-            return Poll::Ready(Happened::Alarm);
-        }
-        self.alarm.as_mut().reset(wake.into());
-        ready!(self.alarm.as_mut().poll(cx));
-        Poll::Ready(Happened::Alarm)
-    }
-
-    /// When something is due without anybody's doing.
-    fn wake(&self, now: Instant) -> Instant {
-        let bye = self.now_set.bye_every.zip(self.client.as_ref());
-        let bye = bye.map(|(every, client)| client.since + every);
-        // A frame that is due already could not be written: it waits for its socket, not for the clock.
-        let due = |wire: &Wire| wire.timeout().filter(|due| *due > now);
-        let last = self.ending.unwrap_or(self.active + self.now_set.session_idle);
-        [bye, due(&self.up), due(&self.down)].into_iter().flatten().fold(last, Instant::min)
-    }
-
-    fn poll_client_in(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Happened> {
-        let mut moved = false;
-        while self.up.has_room() && self.ending.is_none() {
-            let Some(client) = self.client.as_mut().filter(|client| !client.black_hole) else {
-                break;
-            };
-            match client.ws.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(Message::Binary(frame)))) => {
-                    moved = true;
-                    self.take_from_client(frame, now)?;
-                }
-                Poll::Ready(Some(Ok(Message::Ping(_)))) => {
-                    client.unflushed = true; // the pong waits for a flush
-                    moved = true;
-                }
-                Poll::Ready(Some(Ok(Message::Close(_)) | Err(_)) | None) => {
-                    return Err(Happened::ClientGone);
-                }
-                Poll::Ready(Some(Ok(Message::Text(_) | Message::Pong(_) | Message::Frame(_)))) => {}
-                Poll::Pending => break,
-            }
-        }
-        Ok(moved)
-    }
-
-    fn take_from_client(&mut self, frame: Bytes, now: Instant) -> Result<(), Happened> {
-        let (kind, seq, payload_type) = peek(&frame);
-        self.note(Direction::Up, &frame, kind, seq, payload_type, now);
-        if let Some(limit) = self.now_set.payload_limit
-            && frame.len() > limit.bytes
-        {
-            self.facts.count(Direction::Up, |counters, _| counters.too_large += 1);
-            return match limit.kind {
-                PayloadLimitKind::Close => Err(Happened::TooLarge),
-                PayloadLimitKind::Drop => Ok(()),
-            };
-        }
-        if self.up.push(frame, &self.now_set.up, now) == Fate::Lost {
-            self.facts.count(Direction::Up, |counters, _| counters.lost += 1);
-        }
-        Ok(())
-    }
-
-    fn poll_agent_in(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Happened> {
-        let mut moved = false;
-        while self.down.has_room() {
-            let Some(agent) = &mut self.agent else { break };
-            match agent.ws.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(Message::Binary(frame)))) => {
-                    moved = true;
-                    self.take_from_agent(frame, now)?;
-                }
-                Poll::Ready(Some(Ok(Message::Ping(_)))) => {
-                    agent.unflushed = true;
-                    moved = true;
-                }
-                Poll::Ready(Some(Ok(Message::Close(_)) | Err(_)) | None) => {
-                    return Err(Happened::AgentGone);
-                }
-                Poll::Ready(Some(Ok(Message::Text(_) | Message::Pong(_) | Message::Frame(_)))) => {}
-                Poll::Pending => break,
-            }
-        }
-        Ok(moved)
-    }
-
-    fn take_from_agent(&mut self, frame: Bytes, now: Instant) -> Result<(), Happened> {
-        let (kind, seq, payload_type) = peek(&frame);
-        self.note(Direction::Down, &frame, kind, seq, payload_type, now);
-        match kind {
-            FrameKind::TaskComplete => return Err(Happened::Complete(output_of(frame))),
-            FrameKind::SessionState => return Ok(()), // it is for the service
-            FrameKind::Data | FrameKind::Acknowledgement | FrameKind::Other => {}
-        }
-        if self.ending.is_none() && self.down.push(frame, &self.now_set.down, now) == Fate::Lost {
-            self.facts.count(Direction::Down, |counters, _| counters.lost += 1);
-        }
-        Ok(())
-    }
-
-    fn poll_agent_out(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Happened> {
-        let mut moved = false;
-        while self.up.is_due(now) {
-            let Some(agent) = &mut self.agent else {
-                moved |= drop_due(&mut self.up, now, &self.facts, Direction::Up);
-                break;
-            };
-            match agent.poll_write(cx, || self.up.pop(now)) {
-                Write::Done => moved = true,
-                Write::Nothing | Write::Full => break,
-                Write::Gone => return Err(Happened::AgentGone),
-            }
-        }
-        Ok(moved)
-    }
-
-    fn poll_client_out(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Happened> {
-        let mut moved = false;
-        while self.down.is_due(now) {
-            let Some(client) = self.client.as_mut().filter(|client| !client.black_hole) else {
-                moved |= drop_due(&mut self.down, now, &self.facts, Direction::Down);
-                break;
-            };
-            match client.poll_write(cx, || self.down.pop(now)) {
-                Write::Done => moved = true,
-                Write::Nothing | Write::Full => break,
-                Write::Gone => return Err(Happened::ClientGone),
-            }
-        }
-        Ok(moved)
-    }
-
-    fn note(
-        &mut self,
-        direction: Direction,
-        frame: &Bytes,
-        kind: FrameKind,
-        seq: i64,
-        payload_type: u32,
-        now: Instant,
-    ) {
-        let highest = match direction {
-            Direction::Up => &mut self.highest[0],
-            Direction::Down => &mut self.highest[1],
-        };
-        let repeated = kind == FrameKind::Data && seq <= *highest;
-        if kind == FrameKind::Data && !repeated {
-            // Stream data either way, NOPs among them, keep a session alive; acknowledgements and pings do not.
-            *highest = seq;
-            self.active = now;
-        }
-        let at = now.saturating_duration_since(self.facts.began);
-        let bytes = frame.len();
-        let most = self.now_set.record;
-        self.facts.count(direction, |counters, latest| {
-            counters.frames += 1;
-            counters.bytes += bytes as u64;
-            counters.data += u64::from(kind == FrameKind::Data);
-            counters.repeated += u64::from(repeated);
-            counters.acknowledgements += u64::from(kind == FrameKind::Acknowledgement);
-            latest.add(FrameRecord { at, direction, kind, seq, payload_type, bytes }, most);
-        });
-    }
-
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Client(peer) => {
-                let old = self.client.replace(*peer);
-                part(old, CloseCode::Normal, "another client took its place");
+                match self.client.replace(*peer) {
+                    Some(old) if old.black_hole => self.graves.push(old),
+                    old => part(old, CloseCode::Normal, "another client took its place"),
+                }
                 self.active = Instant::now(); // a resumption counts as activity
                 self.facts.change(|view| {
                     view.client = true;
@@ -386,12 +208,8 @@ impl Session {
             Command::End(output) => self.end(output),
             // No text comes: its channel_closed says nothing.
             Command::WorkerGone => self.end(String::new()),
-            Command::CutClient => {
-                if let Some(client) = self.client.take() {
-                    client.cut();
-                    self.on_client_gone();
-                }
-            }
+            Command::CutClient => self.cut_client(),
+            Command::CutAt(frame) => self.cut_at = Some(frame),
             Command::CutAgent => {
                 if let Some(agent) = self.agent.take() {
                     agent.cut();
@@ -403,6 +221,8 @@ impl Session {
                     client.black_hole = on;
                 }
             }
+            Command::Stall(on) => self.stalled = on,
+            Command::Lose(direction, kind, count) => self.losses.push((direction, kind, count)),
             Command::Bye => self.farewell_client(CloseCode::Normal, "Bye"),
             Command::Altered => self.now_set = self.settings.borrow_and_update().clone(),
         }
@@ -426,6 +246,13 @@ impl Session {
             && since + every <= now
         {
             self.farewell_client(CloseCode::Normal, "Bye");
+        }
+    }
+
+    fn cut_client(&mut self) {
+        if let Some(client) = self.client.take() {
+            client.cut();
+            self.on_client_gone();
         }
     }
 
@@ -466,16 +293,6 @@ impl Session {
         self.ending = Some(now + ENDING_LIMIT);
         self.facts.change(|view| view.ended = Some(output));
     }
-}
-
-/// Drops what is due for somebody who is not there.
-fn drop_due(wire: &mut Wire, now: Instant, facts: &Facts, direction: Direction) -> bool {
-    let mut dropped = 0;
-    while wire.pop(now).is_some() {
-        dropped += 1;
-    }
-    facts.count(direction, |counters, _| counters.absent += dropped);
-    dropped > 0
 }
 
 /// Starts the worker, waits for its end and tells the session.

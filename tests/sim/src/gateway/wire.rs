@@ -120,11 +120,14 @@ impl Wire {
 
     fn queue(&mut self, frame: Bytes, settings: &WireSettings, now: Instant) {
         let mut due = now + settings.delay;
+        if !settings.jitter.is_zero() {
+            due += settings.jitter.mul_f64(self.dice.fraction());
+        }
         if let Some(rate) = settings.rate.filter(|rate| *rate > 0) {
             let takes = Duration::from_secs_f64(frame.len() as f64 / rate as f64);
             let from = self.busy_until.map_or(now, |until| until.max(now));
             self.busy_until = Some(from + takes);
-            due = from + takes + settings.delay;
+            due = due.max(from + takes + settings.delay);
         }
         // A delay that was made shorter lets nobody overtake.
         if let Some((last, _)) = self.frames.back() {

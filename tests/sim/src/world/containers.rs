@@ -14,6 +14,8 @@ pub struct Cluster {
     pub status: String,
     /// Capacity providers associated with it.
     pub capacity_providers: Vec<String>,
+    /// Those among them that have no capacity left, `FARGATE_SPOT` for one.
+    pub exhausted: Vec<String>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -23,6 +25,7 @@ impl Default for Cluster {
         Self {
             status: "ACTIVE".to_owned(),
             capacity_providers: vec!["FARGATE".to_owned(), "FARGATE_SPOT".to_owned()],
+            exhausted: Vec::new(),
             tags: Tags::new(),
         }
     }

@@ -26,6 +26,8 @@ pub struct Subnet {
     pub cidr: String,
     /// Addresses still free.
     pub free: u32,
+    /// Whether Fargate has no capacity left here: RunTask is refused where it would put a task here.
+    pub full: bool,
     /// Its tags, `Name` included.
     pub tags: Tags,
 }

@@ -62,6 +62,7 @@ fn script_way(world: &mut World, account: &str, region: &str) {
                 zone: format!("{region}{zone}"),
                 cidr: format!("10.0.{third}.0/24"),
                 free: 251,
+                full: false,
                 tags,
             },
         );
@@ -111,6 +112,7 @@ fn cdk_way(world: &mut World, account: &str, region: &str) {
                 zone: format!("{region}{zone}"),
                 cidr: format!("10.1.{third}.0/24"),
                 free: 250,
+                full: false,
                 tags,
             },
         );

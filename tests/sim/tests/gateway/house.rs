@@ -248,7 +248,8 @@ impl Client {
     async fn send(&mut self, kind: MessageKind, seq: i64, payload_type: u32, payload: Bytes) {
         let id = MessageId(uuid::Uuid::new_v4().into_bytes());
         let frame = Frame { kind, created_ms: 1, seq, flags: 0, id, payload_type, payload };
-        self.ws.send(Message::Binary(frame.encode())).await.unwrap();
+        // A websocket that is gone shows at the next read.
+        self.ws.send(Message::Binary(frame.encode())).await.ok();
     }
 
     /// Takes the next message and acknowledges it; an error is the websocket's end.

@@ -21,6 +21,12 @@ struct Known {
 }
 
 impl Tokens {
+    /// Whether something was asked for under that token.
+    pub(super) fn knows(&self, cluster: &str, token: &str) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains_key(&(cluster.to_owned(), token.to_owned()))
+    }
+
     /// The tasks of that token: those that it stood for already, else those that `make` makes now. Two calls at once
     /// make them once.
     pub(super) fn once(

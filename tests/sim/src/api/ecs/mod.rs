@@ -1,6 +1,7 @@
 //! Elastic Container Service: clusters, task definitions, tasks, services.
 
 mod definitions;
+mod foreign;
 mod idempotency;
 mod order;
 mod run_task;
@@ -8,6 +9,8 @@ mod services;
 mod shape;
 mod tasks;
 
+pub use foreign::ForeignTask;
+pub(crate) use foreign::start_foreign_task;
 pub(crate) use idempotency::Tokens;
 pub(crate) use services::{replace_service_task, schedule};
 

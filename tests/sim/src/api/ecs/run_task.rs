@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::order::Order;
 use super::{Answer, Ask, AwsError, cluster, shape};
 use crate::faults::What;
+use crate::interfere;
 use crate::realm::Realm;
 use crate::tasks::Launch;
-use crate::world::{Tags, TaskDefinition, World};
+use crate::world::{Cluster, Tags, TaskDefinition, World};
 
 pub(super) fn run_task(realm: &Realm, ask: &Ask, fate: &[What]) -> Result<Answer, AwsError> {
     let cluster = cluster(realm, ask)?;
@@ -28,6 +29,14 @@ pub(super) fn run_task(realm: &Realm, ask: &Ask, fate: &[What]) -> Result<Answer
     if let Some(failure) = scripted_failure(realm, &cluster, fate) {
         return Ok(Answer::Failures(json!({ "tasks": [], "failures": [failure] })));
     }
+    let token = match token {
+        // What was started under this token stands, however full it has become meanwhile.
+        Some(token) if realm.tokens().knows(&cluster, &token) => Some(token),
+        token => {
+            capacity(realm, &order)?;
+            token
+        }
+    };
     let place = || order.place(realm, &definition, fate);
     let arns = match token {
         Some(token) => realm.tokens().once(
@@ -45,6 +54,22 @@ pub(super) fn run_task(realm: &Realm, ask: &Ask, fate: &[What]) -> Result<Answer
         .map(|task| shape::task(realm, &task, true))
         .collect();
     Ok(Answer::Json(json!({ "tasks": tasks, "failures": [] })))
+}
+
+/// Whether Fargate has room where the order goes: ECS takes a subnet of the list and looks no further.
+fn capacity(realm: &Realm, order: &Order) -> Result<(), AwsError> {
+    let provider = match &order.launch {
+        Launch::Fargate => "FARGATE",
+        Launch::Provider(name) => name,
+    };
+    let subnets = &order.network.subnets;
+    let room = realm.world(|world| {
+        let has = |cluster: &Cluster| !cluster.exhausted.iter().any(|name| name == provider);
+        let full = |id: &String| world.subnets.get(id).is_some_and(|subnet| subnet.full);
+        world.clusters.get(&order.cluster).is_none_or(has)
+            && !subnets.iter().take(order.count).any(full)
+    });
+    if room { Ok(()) } else { Err(AwsError::client(interfere::NO_CAPACITY)) }
 }
 
 /// Where tasks stand.
