@@ -35,30 +35,32 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use futures_util::{Sink as _, Stream as _};
 use ssm_proto::{Channel, Event, Now, StreamId};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tracing::debug;
+use tracing::{debug, info};
 use uuid::Uuid;
 
+use crate::budget::Part;
+use crate::comeback::{Comeback, Loss};
 use crate::error::{Closed, Lost, StreamEnd, StreamError};
-use crate::resume::{self as tunnel, Clock};
+use crate::link::{Brought, Link};
+use crate::pulse::{Beat, Pulse};
+use crate::resume::{Clock, Resume, State};
 use crate::socket::{Socket, ping};
-use crate::stats::{Board, Meter};
+use crate::stats::Meter;
 use crate::stream::Stream;
-use crate::switchboard::Switchboard;
-use crate::{FirstByte, Options, Payload};
+use crate::switchboard::{Patience, Switchboard};
+use crate::{FirstByte, Grant, Options, Payload};
 
 /// What makes a tunnel go: a future to be spawned, which ends with the reason for which the tunnel did.
 #[must_use = "a tunnel goes only while its driver is polled"]
 pub struct Driver {
-    state: State,
+    stage: Stage,
     channel: Channel,
-    socket: Socket,
-    /// Something was put into the socket's buffer since the last flush.
-    unflushed: bool,
+    link: Link,
+    pulse: Pulse,
     board: Switchboard,
     calls: mpsc::Receiver<Call>,
     news: mpsc::UnboundedReceiver<StreamId>,
@@ -66,22 +68,30 @@ pub struct Driver {
     teller: mpsc::UnboundedSender<StreamId>,
     /// Told once how the tunnel ended, and dropped when nothing more will happen.
     fate: Option<watch::Sender<Option<Closed>>>,
-    alarm: Pin<Box<Sleep>>,
-    ping_every: Duration,
-    ping_due: Instant,
-    /// When the silence after a ping has lasted too long.
-    silence_due: Option<Instant>,
-    keep: bool,
-    tunnel: watch::Sender<tunnel::State>,
     payload: watch::Sender<Payload>,
     meter: Arc<Meter>,
+    budget: Part,
+    comeback: Arc<Comeback>,
+    /// How the websocket was lost, while there is none.
+    lost: Option<Lost>,
+    /// Something has begun in this turn that nobody has been asked about yet.
+    restless: bool,
+    /// How many websockets in a row were lost as soon as they stood, and when the present one stood.
+    tries: u32,
+    stood: Instant,
+    /// When anything was heard last, by the tunnel's clock.
+    heard: Instant,
+    alarm: Pin<Box<Sleep>>,
+    keep: bool,
+    /// When a visitor said something last.
+    fed: Instant,
 }
 
 /// What a driver tells its tunnel's handles.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) fate: watch::Receiver<Option<Closed>>,
-    pub(crate) state: watch::Receiver<tunnel::State>,
+    pub(crate) state: watch::Receiver<State>,
     pub(crate) payload: watch::Receiver<Payload>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) streams: Arc<AtomicUsize>,
@@ -100,7 +110,7 @@ pub(crate) enum Call {
     Close,
 }
 
-enum State {
+enum Stage {
     Opening,
     Open { agent_version: String },
     Terminating { until: Instant },
@@ -110,18 +120,19 @@ enum State {
 }
 
 impl Driver {
-    /// A driver for a socket on which the open message was sent. `count` is kept at the number of streams.
+    /// A driver for a socket on which the open message was sent, and that was dialed with `grant` for `client_id`.
     pub(crate) fn new(
         socket: Socket,
+        (grant, client_id): (&Grant, Uuid),
         options: Options,
+        resumer: Arc<dyn Resume>,
         calls: mpsc::Receiver<Call>,
     ) -> (Self, Told) {
         let (fate, fate_told) = watch::channel(None);
-        let (state, state_told) = watch::channel(tunnel::State::default());
+        let (state, state_told) = watch::channel(State::default());
         let (payload, payload_told) = watch::channel(Payload::default());
         let (teller, news) = mpsc::unbounded_channel();
         let now = now().instant;
-        let ping_due = now + options.ping;
         let streams = Arc::new(AtomicUsize::new(0));
         let meter = Arc::new(Meter::new(now));
         let told = Told {
@@ -131,24 +142,37 @@ impl Driver {
             meter: Arc::clone(&meter),
             streams: Arc::clone(&streams),
         };
+        let patience = Patience { linger: options.linger, first_byte: options.first_byte_timeout };
+        let pulse = Pulse::new(options.ping, now);
         let driver = Self {
-            state: State::Opening,
-            channel: Channel::new(options.channel, seed()),
-            socket,
-            unflushed: false,
-            board: Switchboard::new(streams, options.linger),
-            keep: false,
-            tunnel: state,
-            payload,
-            meter,
+            stage: Stage::Opening,
+            channel: Channel::new(options.channel.clone(), seed()),
+            link: Link::new(socket),
+            alarm: Box::pin(tokio::time::sleep_until(pulse.due(false).into())),
+            pulse,
+            board: Switchboard::new(streams, Arc::clone(&meter), patience),
             calls,
             news,
             teller,
             fate: Some(fate),
-            alarm: Box::pin(tokio::time::sleep_until(ping_due.into())),
-            ping_every: options.ping,
-            ping_due,
-            silence_due: None,
+            payload,
+            meter,
+            budget: options.budget.part(),
+            lost: None,
+            restless: false,
+            tries: 0,
+            stood: now,
+            heard: options.clock.now(),
+            keep: false,
+            fed: now,
+            comeback: Arc::new(Comeback {
+                options,
+                resumer,
+                client_id,
+                url: grant.url.clone(),
+                state,
+                hurry: Notify::new(),
+            }),
         };
         (driver, told)
     }
@@ -157,7 +181,7 @@ impl Driver {
     pub(crate) async fn open(&mut self) -> Result<String, Closed> {
         poll_fn(|cx| {
             let over = Pin::new(&mut *self).poll(cx);
-            if let State::Open { agent_version } = &self.state {
+            if let Stage::Open { agent_version } = &self.stage {
                 return Poll::Ready(Ok(agent_version.clone()));
             }
             Poll::Ready(Err(ready!(over)))
@@ -165,18 +189,20 @@ impl Driver {
         .await
     }
 
+    /// How the websocket was lost, while there is none.
+    pub(crate) fn lost(&self) -> Option<&Lost> {
+        self.lost.as_ref()
+    }
+
     fn take_calls(&mut self, cx: &mut Context<'_>, now: Now) {
         while let Poll::Ready(Some(call)) = self.calls.poll_recv(cx) {
             match call {
-                Call::OpenStream(_first, answer) => {
+                Call::OpenStream(first, answer) => {
                     // Whoever asked may have given up: the stream is dropped and so finished.
-                    let _stream_or_reason = answer.send(self.open_stream());
+                    let _stream_or_reason = answer.send(self.open_stream(first, now));
                 }
                 Call::Keep(keep) => self.keep = keep,
-                Call::Prove => {
-                    self.silence_due = Some(now.instant + PROOF);
-                    self.put(ping(), now);
-                }
+                Call::Prove => self.prove(now),
                 Call::Close => self.terminate(now),
             }
         }
@@ -185,18 +211,34 @@ impl Driver {
         }
     }
 
-    fn open_stream(&mut self) -> Result<Stream, StreamError> {
-        match &self.state {
-            State::Opening | State::Open { .. } => self
-                .board
-                .open(&mut self.channel, self.teller.clone())
-                .map(Stream::new)
-                .map_err(StreamError::Refused),
-            State::Terminating { .. } => Err(StreamError::Closed(Closed::ByUs)),
-            State::Parting { closed, .. } | State::Leaving { closed, .. } | State::Over(closed) => {
+    fn open_stream(&mut self, first: FirstByte, now: Now) -> Result<Stream, StreamError> {
+        match &self.stage {
+            Stage::Opening | Stage::Open { .. } => {
+                self.fed = now.instant;
+                self.board
+                    .open(&mut self.channel, first, self.teller.clone(), now.instant)
+                    .map(Stream::new)
+                    .map_err(StreamError::Refused)
+            }
+            Stage::Terminating { .. } => Err(StreamError::Closed(Closed::ByUs)),
+            Stage::Parting { closed, .. } | Stage::Leaving { closed, .. } | Stage::Over(closed) => {
                 Err(StreamError::Closed(closed.clone()))
             }
         }
+    }
+
+    fn prove(&mut self, now: Now) {
+        let Stage::Open { .. } = self.stage else { return };
+        if !self.link.is_up() {
+            self.comeback.hurry.notify_one();
+            return;
+        }
+        if !self.pulse.answers() {
+            // It answers no pings, but the agent acknowledges what is numbered.
+            self.channel.nop();
+        }
+        self.pulse.prove(now.instant);
+        self.put(ping(), now);
     }
 
     fn take_news(&mut self, cx: &mut Context<'_>, now: Now) {
@@ -209,63 +251,130 @@ impl Driver {
         if self.channel.timeout().is_some_and(|(at, _)| at <= now.instant) {
             self.channel.handle_timeout(now);
         }
+        self.link.expire(now.instant);
+        if self.link.is_up() {
+            self.take_time_up(now);
+        }
+        self.stage = match mem::replace(&mut self.stage, Stage::Opening) {
+            Stage::Terminating { until } if until <= now.instant => self.part(Closed::ByUs, now),
+            Stage::Parting { closed, until } | Stage::Leaving { closed, until }
+                if until <= now.instant =>
+            {
+                Stage::Over(closed)
+            }
+            waiting @ (Stage::Opening
+            | Stage::Open { .. }
+            | Stage::Terminating { .. }
+            | Stage::Parting { .. }
+            | Stage::Leaving { .. }
+            | Stage::Over(_)) => waiting,
+        };
+    }
+
+    /// What is due only while there is a websocket.
+    fn take_time_up(&mut self, now: Now) {
         if self.board.due().is_some_and(|at| at <= now.instant) {
             self.board.expire(&mut self.channel, now.instant);
         }
-        if self.ping_due <= now.instant {
-            self.ping_due = now.instant + self.ping_every;
-            self.silence_due.get_or_insert(now.instant + SILENCE);
-            self.put(ping(), now);
-        }
-        if self.silence_due.is_some_and(|at| at <= now.instant) {
-            self.lose(Lost::Silent { waited: SILENCE }, now);
-        }
-        self.state = match mem::replace(&mut self.state, State::Opening) {
-            State::Terminating { until } if until <= now.instant => self.part(Closed::ByUs, now),
-            State::Parting { closed, until } | State::Leaving { closed, until }
-                if until <= now.instant =>
-            {
-                State::Over(closed)
+        if let Stage::Open { .. } = self.stage {
+            if self.nop_due().is_some_and(|at| at <= now.instant) {
+                self.fed = now.instant;
+                self.channel.nop();
             }
-            waiting @ (State::Opening
-            | State::Open { .. }
-            | State::Terminating { .. }
-            | State::Parting { .. }
-            | State::Leaving { .. }
-            | State::Over(_)) => waiting,
-        };
+            match self.pulse.beat(!self.board.is_empty(), now.instant) {
+                Beat::Rest => {}
+                Beat::Ping => self.put(ping(), now),
+                Beat::Silent(waited) => self.lose(Lost::Silent { waited }, now),
+            }
+        }
+    }
+
+    /// When something has to be sent for the session to be kept.
+    fn nop_due(&self) -> Option<Instant> {
+        self.keep.then_some(self.fed + self.comeback.options.idle_limit / NOPS)
+    }
+
+    /// Comes back, or learns that there is nothing to come back to.
+    fn take_return(&mut self, cx: &mut Context<'_>, now: Now) {
+        let Poll::Ready(back) = self.link.poll_back(cx, now.instant) else { return };
+        let lost = self.lost.take();
+        match back {
+            None => self.stand(now),
+            // Of a tunnel that was never open, the loss itself is the reason.
+            Some(closed) => self.end(
+                match (&self.stage, lost) {
+                    (Stage::Opening, Some(lost)) => Closed::Lost(lost),
+                    _ => closed,
+                },
+                now,
+            ),
+        }
+    }
+
+    /// There is a websocket again.
+    fn stand(&mut self, now: Now) {
+        info!(tries = self.tries, "tunnel resumed");
+        self.pulse = Pulse::new(self.comeback.options.ping, now.instant);
+        (self.stood, self.lost) = (now.instant, None);
+        self.channel.socket_ready(now);
+        self.board.forgive(now.instant);
+        self.comeback.state.send_replace(State::Live);
     }
 
     /// Takes what has come; true where more may be there.
     fn receive(&mut self, cx: &mut Context<'_>, now: Now) -> bool {
         for _ in 0..BATCH {
-            if matches!(self.state, State::Over(_)) {
+            if matches!(self.stage, Stage::Over(_)) {
                 return false;
             }
-            if self.channel.is_full() {
+            self.budget.keep(self.channel.stats().unread);
+            if self.channel.is_full() || self.budget.is_used_up(cx) {
                 // What is not taken now would come again at ten messages a second; in the socket it keeps. A visitor's
                 // reading brings the next turn, and till then silence is our own.
-                self.silence_due = None;
+                self.pulse.deaf(now.instant);
                 return false;
             }
-            match Pin::new(&mut self.socket).poll_next(cx) {
+            match self.link.poll_next(cx) {
                 Poll::Pending => return false,
-                Poll::Ready(Some(Ok(message))) => self.hear(message, now),
-                Poll::Ready(Some(Err(error))) => self.lose(Lost::Broken(Arc::new(error)), now),
-                Poll::Ready(None) => self.lose(Lost::Ended, now),
+                Poll::Ready(Brought::Message(message)) => self.hear(message, now),
+                Poll::Ready(Brought::Late(message)) => self.hear_late(message, now),
+                Poll::Ready(Brought::Lost(lost)) => self.lose(lost, now),
             }
         }
         true
     }
 
     fn hear(&mut self, message: Message, now: Now) {
-        self.silence_due = None;
+        self.pulse.heard(now.instant);
+        if now.instant - self.stood >= STOOD {
+            self.tries = 0;
+        }
         match message {
-            Message::Binary(bytes) => self.channel.handle(bytes, now),
+            Message::Binary(bytes) => {
+                // The token was good, at least.
+                self.tries = self.tries.min(1);
+                self.channel.handle(bytes, now);
+            }
             // Both of Amazon's programs treat text as if it were binary.
             Message::Text(text) => self.channel.handle(Bytes::from(text), now),
-            Message::Close(frame) => self.lose(Lost::from(frame), now),
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            Message::Pong(_) => self.pulse.answered(now.instant),
+            Message::Close(_) | Message::Ping(_) | Message::Frame(_) => {}
+        }
+    }
+
+    /// Takes what comes of the websocket before this one. It is as good as ever: messages have numbers.
+    fn hear_late(&mut self, message: Message, now: Now) {
+        match message {
+            Message::Binary(bytes) => self.channel.handle(bytes, now),
+            Message::Text(text) => self.channel.handle(Bytes::from(text), now),
+            // Both ways are open again, before there is another websocket.
+            Message::Pong(_)
+                if matches!(self.lost, Some(Lost::Silent { .. })) && self.link.revive() =>
+            {
+                self.stand(now);
+                self.pulse.answered(now.instant);
+            }
+            Message::Pong(_) | Message::Close(_) | Message::Ping(_) | Message::Frame(_) => {}
         }
     }
 
@@ -274,7 +383,7 @@ impl Driver {
             match event {
                 Event::Opened { agent_version } => {
                     debug!(%agent_version, "tunnel open");
-                    self.state = State::Open { agent_version };
+                    self.stage = Stage::Open { agent_version };
                 }
                 Event::Readable(id) | Event::Writable(id) => {
                     self.board.serve(&mut self.channel, id, now.instant);
@@ -282,8 +391,12 @@ impl Driver {
                 Event::StreamEnded(id, end) => {
                     self.board.end(&mut self.channel, id, StreamEnd::from(end), now.instant);
                 }
-                Event::PayloadSize(bytes) => debug!(bytes, "larger messages go through"),
-                Event::ProbeFailed(bytes) => debug!(bytes, "messages of this size do not go through"),
+                Event::PayloadSize(size) => {
+                    self.payload.send_modify(|payload| payload.proven = size);
+                }
+                Event::ProbeFailed(size) => {
+                    self.payload.send_modify(|payload| payload.failed = Some(size));
+                }
                 Event::Terminated => self.end(Closed::ByUs, now),
                 Event::Closed(closed) => self.end(Closed::from(closed), now),
             }
@@ -295,101 +408,151 @@ impl Driver {
         if let Poll::Ready(Err(error)) = self.try_send(cx, now) {
             self.lose(Lost::Broken(Arc::new(error)), now);
         }
+        self.pulse.owes(self.channel.unacknowledged() > 0, now.instant);
     }
 
     fn try_send(&mut self, cx: &mut Context<'_>, now: Now) -> Poll<Result<(), WsError>> {
-        if let State::Leaving { .. } | State::Over(_) = self.state {
-            return Pin::new(&mut self.socket).poll_flush(cx);
+        if let Stage::Leaving { .. } | Stage::Over(_) = self.stage {
+            return self.link.poll_flush(cx);
         }
         loop {
-            ready!(Pin::new(&mut self.socket).poll_ready(cx))?;
+            ready!(self.link.poll_ready(cx))?;
             let Some(message) = self.channel.poll_send(now) else { break };
-            Pin::new(&mut self.socket).start_send(Message::Binary(message))?;
-            self.unflushed = true;
+            self.link.put(Message::Binary(message))?;
         }
-        self.state = match mem::replace(&mut self.state, State::Opening) {
-            State::Parting { closed, until } => {
-                Pin::new(&mut self.socket).start_send(Message::Close(None))?;
-                self.unflushed = true;
-                State::Leaving { closed, until }
+        self.stage = match mem::replace(&mut self.stage, Stage::Opening) {
+            Stage::Parting { closed, until } => {
+                self.link.put(Message::Close(None))?;
+                Stage::Leaving { closed, until }
             }
-            other @ (State::Opening
-            | State::Open { .. }
-            | State::Terminating { .. }
-            | State::Leaving { .. }
-            | State::Over(_)) => other,
+            other @ (Stage::Opening
+            | Stage::Open { .. }
+            | Stage::Terminating { .. }
+            | Stage::Leaving { .. }
+            | Stage::Over(_)) => other,
         };
-        if self.unflushed {
-            ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
-            self.unflushed = false;
-        }
-        Poll::Ready(Ok(()))
+        self.link.poll_flush(cx)
     }
 
     /// Puts one message into the socket's buffer, whatever else waits there.
     fn put(&mut self, message: Message, now: Now) {
-        if let State::Leaving { .. } | State::Over(_) = self.state {
-            return;
-        }
-        self.unflushed = true;
-        if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
+        if let Err(error) = self.link.put(message) {
             self.lose(Lost::Broken(Arc::new(error)), now);
         }
     }
 
     /// Begins to end the session from our side.
     fn terminate(&mut self, now: Now) {
-        if let State::Opening | State::Open { .. } = self.state {
+        if let Stage::Opening | Stage::Open { .. } = self.stage {
             self.channel.terminate();
-            self.state = State::Terminating { until: now.instant + FAREWELL };
+            self.stage = Stage::Terminating { until: now.instant + FAREWELL };
+            if !self.link.is_up() {
+                // There is nobody to tell.
+                self.end(Closed::ByUs, now);
+            }
         }
     }
 
     /// The channel is over.
     fn end(&mut self, closed: Closed, now: Now) {
-        self.state = match mem::replace(&mut self.state, State::Opening) {
-            State::Opening | State::Open { .. } => self.part(closed, now),
+        self.stage = match mem::replace(&mut self.stage, Stage::Opening) {
+            Stage::Opening | Stage::Open { .. } => self.part(closed, now),
             // What we had asked for is not the service's doing.
-            State::Terminating { .. } => self.part(Closed::ByUs, now),
-            ending @ (State::Parting { .. } | State::Leaving { .. } | State::Over(_)) => ending,
+            Stage::Terminating { .. } => self.part(Closed::ByUs, now),
+            ending @ (Stage::Parting { .. } | Stage::Leaving { .. } | Stage::Over(_)) => ending,
         };
     }
 
-    /// The socket is gone, and the tunnel with it.
+    /// The socket is gone. The tunnel goes with it only where it was to end, or may never have been.
     fn lose(&mut self, lost: Lost, now: Now) {
         // The service says why before it hangs up.
         self.take_events(now);
-        self.end(Closed::Lost(lost), now);
-        self.state = match mem::replace(&mut self.state, State::Opening) {
-            State::Parting { closed, .. } | State::Leaving { closed, .. } => State::Over(closed),
-            other @ (State::Opening
-            | State::Open { .. }
-            | State::Terminating { .. }
-            | State::Over(_)) => other,
+        if !self.link.is_up() {
+            return;
+        }
+        match (&self.stage, &lost) {
+            (Stage::Open { .. }, _) | (Stage::Opening, Lost::Ended | Lost::Broken(_))
+                if self.tries < MOST_WHILE_OPENING || self.is_open() =>
+            {
+                info!(why = &lost as &dyn Error, "websocket lost");
+                self.channel.socket_lost(now);
+                let loss = Loss { lost: lost.clone(), heard: self.heard, tries: self.tries };
+                self.tries += 1;
+                self.link.leave(self.comeback.begin(loss));
+                self.lost = Some(lost);
+                self.restless = true;
+            }
+            _ => {
+                self.end(Closed::Lost(lost), now);
+                self.link.end();
+                self.leave();
+            }
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open { .. })
+    }
+
+    /// Without a websocket, nothing is left to be said.
+    fn leave(&mut self) {
+        self.stage = match mem::replace(&mut self.stage, Stage::Opening) {
+            Stage::Parting { closed, .. } | Stage::Leaving { closed, .. } => Stage::Over(closed),
+            other @ (Stage::Opening
+            | Stage::Open { .. }
+            | Stage::Terminating { .. }
+            | Stage::Over(_)) => other,
         };
     }
 
     /// Tells everybody that it is over, and how.
-    fn part(&mut self, closed: Closed, now: Now) -> State {
+    fn part(&mut self, closed: Closed, now: Now) -> Stage {
         debug!(reason = &closed as &dyn Error, counters = ?self.channel.counters(), "tunnel over");
         self.board.end_all(&mut self.channel);
         if let Some(fate) = &self.fate {
             fate.send_replace(Some(closed.clone()));
         }
-        State::Parting { closed, until: now.instant + FAREWELL }
+        if !self.link.is_up() {
+            return Stage::Over(closed);
+        }
+        Stage::Parting { closed, until: now.instant + FAREWELL }
+    }
+
+    /// What was moved in this turn.
+    fn measure(&mut self, now: Now) {
+        if self.pulse.heard_at() == now.instant {
+            self.heard = self.comeback.options.clock.now();
+        }
+        let moved = self.board.take_moved();
+        let unread = self.channel.stats().unread;
+        self.budget.keep(unread);
+        if moved.up > 0 {
+            self.fed = now.instant;
+        }
+        if moved.up + moved.down > 0 {
+            self.meter.moved(moved, unread, now.instant);
+        }
     }
 
     /// Wakes at the next time that something is due; true where it is already.
     fn set_alarm(&mut self, cx: &mut Context<'_>) -> bool {
-        let until = match &self.state {
-            State::Opening | State::Open { .. } | State::Over(_) => None,
-            State::Terminating { until }
-            | State::Parting { until, .. }
-            | State::Leaving { until, .. } => Some(*until),
+        let until = match &self.stage {
+            Stage::Opening | Stage::Open { .. } | Stage::Over(_) => None,
+            Stage::Terminating { until }
+            | Stage::Parting { until, .. }
+            | Stage::Leaving { until, .. } => Some(*until),
         };
         let channel = self.channel.timeout().map(|(at, _)| at);
-        let others = [until, channel, self.board.due(), self.silence_due];
-        let due = others.into_iter().flatten().fold(self.ping_due, Instant::min).into();
+        let mut others = [until, channel, self.link.due(), None, None, None];
+        if self.link.is_up() {
+            others[3] = self.board.due();
+            if self.is_open() {
+                others[4] = self.nop_due();
+                others[5] = Some(self.pulse.due(!self.board.is_empty()));
+            }
+        }
+        let Some(due) = others.into_iter().flatten().min() else { return false };
+        let due = due.into();
         // An alarm that rings too early costs one turn; setting it anew for each message would cost more.
         if due < self.alarm.deadline() || self.alarm.is_elapsed() {
             self.alarm.as_mut().reset(due);
@@ -408,11 +571,12 @@ impl Future for Driver {
             this.take_time(now);
             this.take_calls(cx, now);
             this.take_news(cx, now);
+            this.take_return(cx, now);
             let more = this.receive(cx, now);
             this.take_events(now);
             this.send(cx, now);
-            this.meter.moved(0, 0, Board::default(), now.instant);
-            if let State::Over(closed) = &this.state {
+            this.measure(now);
+            if let Stage::Over(closed) = &this.stage {
                 let closed = closed.clone();
                 this.fate = None;
                 // Whoever asks from now on is answered by the closed queue; whoever asked before, here.
@@ -420,7 +584,8 @@ impl Future for Driver {
                 this.take_calls(cx, now);
                 return Poll::Ready(closed);
             }
-            if !this.set_alarm(cx) && !more {
+            let restless = mem::take(&mut this.restless);
+            if !this.set_alarm(cx) && !more && !restless {
                 return Poll::Pending;
             }
         }
@@ -444,20 +609,15 @@ impl Drop for Driver {
 
 impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.state {
-            State::Opening => "opening",
-            State::Open { .. } => "open",
-            State::Terminating { .. } => "terminating",
-            State::Parting { .. } => "parting",
-            State::Leaving { .. } => "leaving",
-            State::Over(_) => "over",
+        let stage = match self.stage {
+            Stage::Opening => "opening",
+            Stage::Open { .. } => "open",
+            Stage::Terminating { .. } => "terminating",
+            Stage::Parting { .. } => "parting",
+            Stage::Leaving { .. } => "leaving",
+            Stage::Over(_) => "over",
         };
-        f.debug_struct("Driver")
-            .field("state", &state)
-            .field("keep", &self.keep)
-            .field("payload", &self.payload)
-            .field("tunnel", &self.tunnel)
-            .finish_non_exhaustive()
+        f.debug_struct("Driver").field("stage", &stage).finish_non_exhaustive()
     }
 }
 
@@ -493,11 +653,14 @@ fn seed() -> u64 {
 /// agent itself waits no longer than 2 s for what it still has to send.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How long after a ping silence means that nobody is there; a round trip of the farthest region takes a tenth.
-const SILENCE: Duration = Duration::from_secs(30);
+/// How long a websocket must have stood for its loss not to count as another failed try.
+const STOOD: Duration = Duration::from_secs(2);
 
-/// How long an answer may take that is to prove a websocket alive.
-const PROOF: Duration = Duration::from_secs(2);
+/// How often a websocket is replaced before the agent has shaken hands.
+const MOST_WHILE_OPENING: u32 = 3;
+
+/// How often in the idle limit a session is shown to be in use: twice could be once too late.
+const NOPS: u32 = 3;
 
 /// Messages taken before what they brought is handed on: one read of the socket.
 const BATCH: usize = 64;

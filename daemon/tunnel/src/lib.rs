@@ -11,11 +11,14 @@
 
 mod address;
 mod budget;
+mod comeback;
 mod driver;
 mod error;
 mod grant;
 mod line;
+mod link;
 mod proxy;
+mod pulse;
 mod resume;
 mod sign;
 mod socket;
@@ -30,7 +33,6 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
-use tracing::debug;
 use uuid::Uuid;
 
 pub use address::BadAddress;
@@ -123,15 +125,19 @@ impl Tunnel {
         options: Options,
         resumer: Arc<dyn Resume>,
     ) -> Result<(Self, Driver), OpenError> {
-        debug!(?resumer, "opening");
         let handshake = options.handshake;
         let client_id = Uuid::new_v4();
         let socket = socket::dial(&grant, &options, client_id, driver::wall_time()).await?;
         let (calls, called) = mpsc::channel(CALLS);
-        let (mut driver, told) = Driver::new(socket, options, called);
-        let agent_version = timeout(handshake, driver.open())
-            .await
-            .map_err(|_elapsed| OpenError::HandshakeDeadline { waited: handshake })??;
+        let (mut driver, told) = Driver::new(socket, (&grant, client_id), options, resumer, called);
+        let agent_version = match timeout(handshake, driver.open()).await {
+            Ok(opened) => opened?,
+            Err(_elapsed) => {
+                let lost = driver.lost().cloned();
+                let deadline = OpenError::HandshakeDeadline { waited: handshake };
+                return Err(lost.map_or(deadline, |lost| OpenError::Closed(Closed::Lost(lost))));
+            }
+        };
         let driver::Told { fate, state, payload, meter, streams } = told;
         let agent_version = agent_version.into();
         Ok((Self { calls, fate, state, payload, meter, streams, agent_version }, driver))
@@ -179,7 +185,7 @@ impl Tunnel {
 
     /// How much it moves now, and for whom.
     pub fn stats(&self) -> Stats {
-        self.meter.stats(driver::now().instant)
+        self.meter.stats(self.streams(), driver::now().instant)
     }
 
     /// Keeps the session alive though nobody uses it, or no longer.

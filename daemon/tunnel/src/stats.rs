@@ -6,8 +6,13 @@
 //!                                      └─ half ──┘ each with its share: bulk
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use ssm_proto::StreamId;
+
+use crate::switchboard::Moved;
 
 /// How a tunnel does at one moment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -24,9 +29,10 @@ pub struct Stats {
     pub rate_down: u64,
     /// Bytes that came and that no visitor has read.
     pub unread: usize,
-    /// Streams whose visitors have left more unread than one that reads ever does.
+    /// Streams whose visitors have left their buffers full for half a second.
     pub stalled_readers: usize,
-    /// Streams that the agent has not given a sign of: it may still be dialing for them.
+    /// Streams whose destination was asked for something and has not given a sign: the agent may still be dialing for
+    /// them, and then all that are opened later wait. Those that were given up since count, until the agent is done.
     pub dialing: usize,
     /// How long the first of these has been waiting.
     pub oldest_dial: Option<Duration>,
@@ -53,17 +59,11 @@ struct Readings {
     start: Instant,
     up: Flow,
     down: Flow,
-    board: Board,
-}
-
-/// What the switchboard knows besides bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Board {
-    pub(crate) streams: usize,
-    pub(crate) unread: usize,
-    pub(crate) stalled_readers: usize,
-    pub(crate) dialing: usize,
-    pub(crate) oldest_dial: Option<Instant>,
+    unread: usize,
+    /// Streams that the agent has given no sign of, since when.
+    asked: BTreeMap<StreamId, Instant>,
+    /// Streams whose visitors have left their buffers full, since when.
+    starved: BTreeMap<StreamId, Instant>,
 }
 
 /// One direction's bytes by eighths of a second.
@@ -77,34 +77,65 @@ struct Flow {
 
 impl Meter {
     pub(crate) fn new(start: Instant) -> Self {
-        let readings =
-            Readings { start, up: Flow::default(), down: Flow::default(), board: Board::default() };
-        Self(Mutex::new(readings))
+        Self(Mutex::new(Readings {
+            start,
+            up: Flow::default(),
+            down: Flow::default(),
+            unread: 0,
+            asked: BTreeMap::new(),
+            starved: BTreeMap::new(),
+        }))
     }
 
     /// Adds what was moved in one turn of the driver.
-    pub(crate) fn moved(&self, up: usize, down: usize, board: Board, now: Instant) {
+    pub(crate) fn moved(&self, moved: Moved, unread: usize, now: Instant) {
         let mut readings = self.lock();
         let slot = readings.slot(now);
-        readings.up.add(up as u64, slot);
-        readings.down.add(down as u64, slot);
-        readings.board = board;
+        readings.up.add(moved.up as u64, slot);
+        readings.down.add(moved.down as u64, slot);
+        readings.unread = unread;
     }
 
-    pub(crate) fn stats(&self, now: Instant) -> Stats {
+    /// A stream's destination was asked for something.
+    pub(crate) fn asked(&self, id: StreamId, now: Instant) {
+        self.lock().asked.entry(id).or_insert(now);
+    }
+
+    /// A stream's destination has given a sign, or need not any more.
+    pub(crate) fn answered(&self, id: StreamId) {
+        self.lock().asked.remove(&id);
+    }
+
+    /// A stream's visitor has left its buffer full, or no longer.
+    pub(crate) fn starved(&self, id: StreamId, since: Option<Instant>) {
+        let starved = &mut self.lock().starved;
+        match since {
+            Some(now) => drop(starved.entry(id).or_insert(now)),
+            None => drop(starved.remove(&id)),
+        }
+    }
+
+    /// There is no stream any more.
+    pub(crate) fn forget_all(&self) {
+        let mut readings = self.lock();
+        (readings.unread, readings.asked, readings.starved) = Default::default();
+    }
+
+    /// What is known now of a tunnel with so many streams.
+    pub(crate) fn stats(&self, streams: usize, now: Instant) -> Stats {
         let readings = self.lock();
         let slot = readings.slot(now);
-        let Board { streams, unread, stalled_readers, dialing, oldest_dial } = readings.board;
+        let age = |since: &Instant| now.saturating_duration_since(*since);
         Stats {
             streams,
             bytes_up: readings.up.total,
             bytes_down: readings.down.total,
             rate_up: readings.up.last_second(slot),
             rate_down: readings.down.last_second(slot),
-            unread,
-            stalled_readers,
-            dialing,
-            oldest_dial: oldest_dial.map(|since| now.saturating_duration_since(since)),
+            unread: readings.unread,
+            stalled_readers: readings.starved.values().filter(|since| age(since) >= STALL).count(),
+            dialing: readings.asked.len(),
+            oldest_dial: readings.asked.values().map(age).max(),
             bulk: readings.up.is_bulk(slot) || readings.down.is_bulk(slot),
         }
     }
@@ -163,6 +194,9 @@ fn index(slot: u64) -> usize {
     usize::try_from(slot % SLOTS as u64).expect("less than SLOTS")
 }
 
+/// How long a buffer is full before its reader counts as one that has stopped: in a bulk flow it is full now and then.
+const STALL: Duration = Duration::from_millis(500);
+
 /// One slot: short enough to tell a burst from a flow within half a second.
 const SLOT: Duration = Duration::from_millis(125);
 
@@ -191,11 +225,11 @@ mod tests {
     }
 
     fn up(meter: &Meter, bytes: usize, at: Instant) {
-        meter.moved(bytes, 0, Board::default(), at);
+        meter.moved(Moved { up: bytes, down: 0 }, 0, at);
     }
 
     fn down(meter: &Meter, bytes: usize, at: Instant) {
-        meter.moved(0, bytes, Board::default(), at);
+        meter.moved(Moved { up: 0, down: bytes }, 0, at);
     }
 
     #[test]
@@ -207,14 +241,14 @@ mod tests {
         while at < start + 3000 * MS {
             down(&meter, 1000, at);
             at += 2 * MS;
-            if meter.stats(at).is_bulk() {
+            if meter.stats(0, at).is_bulk() {
                 first.get_or_insert(at - start);
             }
         }
         let first = first.unwrap();
         assert!(first >= 500 * MS && first <= 630 * MS, "{first:?}");
-        assert!(meter.stats(at + 900 * MS).is_bulk());
-        assert!(!meter.stats(at + 1300 * MS).is_bulk());
+        assert!(meter.stats(0, at + 900 * MS).is_bulk());
+        assert!(!meter.stats(0, at + 1300 * MS).is_bulk());
     }
 
     #[test]
@@ -224,12 +258,36 @@ mod tests {
             let at = start + query * 2 * MS;
             up(&meter, 60, at);
             down(&meter, 400, at);
-            assert!(!meter.stats(at).is_bulk());
+            assert!(!meter.stats(0, at).is_bulk());
         }
         down(&meter, 10_000_000, start + 2500 * MS);
         for later in 0..40 {
-            assert!(!meter.stats(start + (2500 + later * 50) * MS).is_bulk());
+            assert!(!meter.stats(0, start + (2500 + later * 50) * MS).is_bulk());
         }
+    }
+
+    #[test]
+    fn a_reader_counts_as_stalled_once_its_buffer_was_full_for_a_while() {
+        let (meter, start) = meter();
+        meter.starved(StreamId(3), Some(start));
+        meter.starved(StreamId(3), Some(start + 400 * MS));
+        assert_eq!(meter.stats(0, start + 499 * MS).stalled_readers, 0);
+        assert_eq!(meter.stats(0, start + 500 * MS).stalled_readers, 1);
+        meter.starved(StreamId(3), None);
+        assert_eq!(meter.stats(0, start + 600 * MS).stalled_readers, 0);
+    }
+
+    #[test]
+    fn dials_are_counted_until_they_are_answered_and_the_oldest_is_told() {
+        let (meter, start) = meter();
+        meter.asked(StreamId(3), start);
+        meter.asked(StreamId(5), start + 10 * MS);
+        meter.asked(StreamId(3), start + 20 * MS);
+        let stats = meter.stats(2, start + 30 * MS);
+        assert_eq!((stats.dialing, stats.oldest_dial), (2, Some(30 * MS)));
+        meter.answered(StreamId(3));
+        let stats = meter.stats(2, start + 30 * MS);
+        assert_eq!((stats.dialing, stats.oldest_dial), (1, Some(20 * MS)));
     }
 
     #[test]
@@ -238,12 +296,12 @@ mod tests {
         up(&meter, 300, start);
         down(&meter, 500, start + 100 * MS);
         up(&meter, 70, start + 900 * MS);
-        let stats = meter.stats(start + 950 * MS);
+        let stats = meter.stats(0, start + 950 * MS);
         assert_eq!((stats.rate_up, stats.rate_down), (370, 500));
-        let stats = meter.stats(start + 1600 * MS);
+        let stats = meter.stats(0, start + 1600 * MS);
         assert_eq!((stats.rate_up, stats.rate_down), (70, 0));
         up(&meter, 1, start + 3600_000 * MS);
-        let stats = meter.stats(start + 3600_500 * MS);
+        let stats = meter.stats(0, start + 3600_500 * MS);
         assert_eq!((stats.rate_up, stats.bytes_up, stats.bytes_down), (1, 371, 500));
     }
 }
