@@ -14,23 +14,28 @@
 //!
 //! Nothing here opens anything or asks what time it is.
 
+pub mod adopt;
 mod backoff;
 mod bastion;
 mod book;
+mod estimates;
 mod leases;
 mod pool;
 mod record;
 mod restraint;
 pub mod single;
+mod watchdog;
 
 use std::time::Duration;
 
 pub use backoff::Backoff;
 pub use bastion::{Bastion, Deed, Input, Phase, Timer, Why};
 pub use book::{Book, Entry, OpenSession, Origin};
+pub use estimates::Estimates;
 pub use leases::{Claim, Mood};
 pub use pool::{Output, Pool, Removal, View, Wish};
 pub use record::{Finding, Intention, Raise, Record};
+pub use watchdog::Watchdog;
 
 /// A lease's number, unique while the daemon runs.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -77,7 +77,7 @@ pub enum Why {
     Removed,
 }
 
-/// What [`Bastion::timeout`] is for.
+/// What [`crate::Bastion::timeout`] is for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Timer {
     /// The task should have answered by then.
