@@ -11,6 +11,7 @@ use bastion_api::EventKind;
 use bastion_api::paths::{self, Env, PathError};
 use bastion_aws::Aws;
 use bastion_cloud::{Cloud, Site};
+use ssm_tunnel::{Budget, Proxies, Roots, Trust};
 use thiserror::Error;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -29,7 +30,7 @@ use crate::keeper::{Keeper, Parts, Refusal};
 use crate::listen::{Engines, House, Listeners, Opening, Roster, unix};
 use crate::state::{StateDir, StateError};
 use crate::tasks::Tasks;
-use crate::tunnels::Tunnels;
+use crate::tunnels::{self, Link, Sizes, Trouble, Tunnels};
 
 /// What the daemon is started with.
 #[derive(Debug)]
@@ -61,7 +62,17 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     let tasks = Tasks::new();
     tasks.spawn("wake watcher", clock.clone().watch_sleep(tasks.stop_token()));
     let events = Events::new(clock.clone());
-    let tunnels = Tunnels::new(tasks.clone(), events.clone());
+    let roster = Roster::default();
+    let (troubles, troubled) = mpsc::unbounded_channel();
+    let tunnels = Tunnels::new(tunnels::Parts {
+        troubles,
+        link: link(&config),
+        sizes: Sizes::remembered(state.path()),
+        ..tunnels::Parts::new(tasks.clone(), clock.clone(), events.clone())
+    });
+    tasks.spawn("prove tunnels after a sleep", tunnels.clone().watch_wakes());
+    let troubles = tell_troubles(troubled, roster.clone(), events.clone(), clock.clone());
+    tasks.spawn("explain troubles of tunnels", troubles);
     let targets = with_clouds(&config);
 
     // The keeper, and who explains its failures.
@@ -86,7 +97,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     let house = House {
         keeper: keeper.clone(),
         tunnels,
-        roster: Roster::default(),
+        roster,
         engines: Engines::remembered(state.path()),
         events: events.clone(),
         clock: clock.clone(),
@@ -254,6 +265,48 @@ async fn tell_failures(
     while let Some((target, refusal)) = failed.recv().await {
         let problem = explain::refusal(&target, &refusal);
         events.tell_problem(Some(&target.name), EventKind::ProblemFound, &problem);
+    }
+}
+
+/// Puts the troubles of tunnels into words, as long as there are any tunnels.
+async fn tell_troubles(
+    mut troubled: mpsc::UnboundedReceiver<(Arc<Target>, Trouble)>,
+    roster: Roster,
+    events: Events,
+    clock: Clock,
+) {
+    while let Some((target, trouble)) = troubled.recv().await {
+        let name = target.name.as_str();
+        match trouble {
+            // Visits go on with the tunnels that there are.
+            Trouble::Full { failure, .. } => {
+                let problem = explain::refusal(&target, &Refusal::Tunnel(failure));
+                events.tell_problem(Some(name), EventKind::ProblemFound, &problem);
+            }
+            Trouble::Away(failure) => {
+                let problem = explain::refusal(&target, &Refusal::Tunnel(failure));
+                events.tell_problem(Some(name), EventKind::ProblemFound, &problem);
+                roster.note_trouble(name, problem, clock.now());
+            }
+            Trouble::Over => roster.clear_trouble(name),
+        }
+    }
+}
+
+/// How AWS is reached: as the config says, else as the environment does.
+fn link(config: &Config) -> Link {
+    let from_env = |name: &str| std::env::var(name).ok().filter(|said| !said.is_empty());
+    let bundle = config.ca_bundle.clone().or_else(|| from_env("AWS_CA_BUNDLE").map(PathBuf::from));
+    let proxies = Proxies::from_env(from_env).unwrap_or_else(|err| {
+        warn!(%err, "the proxy is not used");
+        Proxies::default()
+    });
+    let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    Link {
+        trust: Trust::new(bundle.map_or(Roots::System, Roots::Bundle)),
+        proxies,
+        budget: Budget::new(bytes(config.unread_in_all)),
+        unread_per_stream: bytes(config.unread_per_stream),
     }
 }
 

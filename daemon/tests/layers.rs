@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("listen", &["listen::shadow", "keeper", "tunnels", "events", "ledger", "explain", "state"]),
     ("explain", &["listen::shadow", "keeper", "tunnels", "state"]),
     ("keeper", &["tunnels", "events", "ledger", "state"]),
-    ("tunnels", &["events"]),
+    ("tunnels", &["events", "state"]),
     ("events", &[]),
     ("ledger", &["state"]),
     ("listen::shadow", &[]),

@@ -19,7 +19,7 @@ use crate::host;
 use crate::keeper::{Keeper, Parts};
 use crate::listen::{Engines, House, Listeners, Roster};
 use crate::tasks::Tasks;
-use crate::tunnels::Tunnels;
+use crate::tunnels::{self, Tunnels};
 
 #[tokio::test]
 async fn whatever_is_wrong_with_a_call_is_told_as_a_problem() {
@@ -66,7 +66,7 @@ fn calls(state: &Path) -> Router {
     let config = config::parse(Path::new("config.toml"), text).unwrap();
     let (clock, tasks) = (Clock::machine(), Tasks::new());
     let events = Events::new(clock.clone());
-    let tunnels = Tunnels::new(tasks.clone(), events.clone());
+    let tunnels = Tunnels::new(tunnels::Parts::new(tasks.clone(), clock.clone(), events.clone()));
     // Nobody runs it: no call here gets so far.
     let (keeper, _) = Keeper::new(Parts {
         targets: Vec::new(),

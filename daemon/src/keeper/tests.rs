@@ -14,7 +14,7 @@ use crate::clock::{Clock, Hand};
 use crate::config::Target;
 use crate::events::Events;
 use crate::tasks::Tasks;
-use crate::tunnels::{Tunnels, Ways};
+use crate::tunnels::{self, Tunnels, Ways};
 use told::{Doors, Told, fault, task};
 
 #[tokio::test(start_paused = true)]
@@ -209,7 +209,9 @@ async fn a_task_that_nobody_knows_yet_is_ordered_to_stop_until_it_is_known() {
 #[tokio::test(start_paused = true)]
 async fn a_session_for_a_bastion_that_was_closed_is_asked_for_no_longer() {
     let mut it = Story::prepare();
-    it.running.use_ways(Arc::new(Tunnels::new(it.tasks.clone(), Events::new(Clock::machine()))));
+    let clock = Clock::machine();
+    let parts = tunnels::Parts::new(it.tasks.clone(), clock.clone(), Events::new(clock));
+    it.running.use_ways(Arc::new(Tunnels::new(parts)));
     let it = Story::run(it);
     let visit = tokio::join!(it.keeper.lease("db", Holder::Visit), async {
         it.aws.until_called("session").await;

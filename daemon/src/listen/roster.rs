@@ -52,11 +52,13 @@ impl Roster {
         Entry { id, guest, roster: self.clone() }
     }
 
-    pub(super) fn note_trouble(&self, target: &str, problem: Problem, now: Instant) {
+    /// Notes what goes wrong for a target's visitors.
+    pub fn note_trouble(&self, target: &str, problem: Problem, now: Instant) {
         self.book().troubles.insert(target.to_owned(), (problem, now));
     }
 
-    pub(super) fn clear_trouble(&self, target: &str) {
+    /// It goes wrong no longer.
+    pub fn clear_trouble(&self, target: &str) {
         self.book().troubles.remove(target);
     }
 

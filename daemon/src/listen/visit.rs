@@ -7,7 +7,8 @@ use std::time::Duration;
 use bastion_api::{EventKind, Problem};
 use bastion_cloud::{Cloud, CloudError};
 use bytes::BytesMut;
-use ssm_tunnel::StreamEnd;
+use dbwire::Engine;
+use ssm_tunnel::{FirstByte, StreamEnd};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -83,12 +84,12 @@ where
             house.keeper.doubt(name);
         }
         let passage = tokio::select! {
-            passage = house.tunnels.stream(lease.route()) => passage.map_err(NoWay::Tunnel)?,
+            passage = house.tunnels.stream(lease.route(), first_byte(&house, &target)) => passage.map_err(NoWay::Tunnel)?,
             refusal = lease.revoked() => return Err(NoWay::Bastion(refusal)),
         };
         Ok::<_, NoWay>((lease, passage))
     };
-    let (lease, Passage { tunnel, mut stream }) = tokio::select! {
+    let (lease, Passage { tunnel, number, mut stream }) = tokio::select! {
         admitted = admitted => match admitted {
             Ok(admitted) => admitted,
             Err(NoWay::Bastion(refusal)) => return turn_away(&house, &target, &refusal),
@@ -117,11 +118,16 @@ where
         () = house.curfew.cancelled() => Err(Refusal::Stopping),
     };
 
+    if entry.moved().outward.load(Ordering::Relaxed) > 0 {
+        house.tunnels.reached(lease.route(), number);
+    }
+
     // How did it end?
     match (ended, stream.ended()) {
         (Err(refusal), _) => turn_away(&house, &target, &refusal),
         (Ok(_), Some(StreamEnd::DialFailed | StreamEnd::NoFirstByte)) => {
             house.keeper.doubt(name);
+            house.tunnels.not_reached(lease.route(), number);
             let problem = explain::database_unreachable(&target, &lease.route().remote);
             refuse(&house, name, &problem);
         }
@@ -145,7 +151,8 @@ async fn cancel(house: &House, target: &str, request: &[u8]) {
         return debug!(target, "a cancel request where no bastion is ready");
     };
     let passed_on = async {
-        let Passage { mut stream, .. } = house.tunnels.stream(&route).await.map_err(|_| ())?;
+        let passage = house.tunnels.stream(&route, FirstByte::AnyTime).await;
+        let Passage { mut stream, .. } = passage.map_err(|_| ())?;
         stream.write_all(request).await.map_err(|_| ())?;
         stream.shutdown().await.map_err(|_| ())?;
         // The server closes as soon as it has read it; an earlier end from us would overtake the request.
@@ -156,6 +163,15 @@ async fn cancel(house: &House, target: &str, request: &[u8]) {
             debug!(target, ok = matches!(passed_on, Ok(Ok(_))), "cancel request");
         }
         () = house.curfew.cancelled() => {}
+    }
+}
+
+/// When the database has to give a sign: MySQL's speaks first, PostgreSQL's answers its client's first message.
+fn first_byte(house: &House, target: &Target) -> FirstByte {
+    match house.engines.known(target) {
+        Some(Engine::Postgres) => FirstByte::AfterVisitor,
+        Some(Engine::Mysql) => FirstByte::AtOnce,
+        Some(Engine::Other) | None => FirstByte::AnyTime,
     }
 }
 

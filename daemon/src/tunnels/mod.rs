@@ -1,27 +1,46 @@
-//! Tunnels by bastion and remote: opened once, shared by every visit, closed with their bastion.
+//! Tunnels by bastion and remote: opened for the first visit, shared by all, one more opened before it is needed, closed
+//! with their bastion.
+//!
+//! ```text
+//!   visits ──stream──▶ place.rs: which one? ──▶ Tunnel ──▶ Stream
+//!                          │ none that will do
+//!                          ▼
+//!                      open.rs: session ─▶ book ─▶ dial ─▶ drive ┐
+//!                          ▲                                     ├─▶ fleet.rs: which there are
+//!   tend.rs: loaded? idle? kept? ── one more, one less ──────────┘
+//! ```
 
-use std::collections::HashMap;
-use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bastion_api::EventKind;
-use bastion_cloud::{Bastion, Cloud, CloudError, Remote, SessionId, TaskId};
-use ssm_tunnel::{Closed, FirstByte, OpenError, Options, Stream, StreamError, Tunnel};
-use tokio::sync::watch;
-use tokio::time::timeout;
-use tracing::{debug, warn};
+use bastion_cloud::{Bastion, Cloud, CloudError, Remote, TaskId};
+use ssm_tunnel::{
+    Budget, FirstByte, OpenError, Proxies, State, Stream, StreamError, Trust, Tunnel,
+};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep, timeout};
 
+use crate::clock::Clock;
 use crate::config::Target;
 use crate::events::Events;
 use crate::tasks::Tasks;
 
 mod book;
+mod failover;
+mod fleet;
+mod open;
+mod place;
 mod returning;
+mod sizes;
+mod tend;
+#[cfg(test)]
+mod tests;
 
 pub use book::{Nowhere, SessionBook, TunnelLog};
-use returning::Returning;
+pub use sizes::Sizes;
+
+use fleet::{Choice, Coming, Fleet, Key, Opened, Tending};
 
 /// What the keeper asks of tunnels.
 #[async_trait]
@@ -56,9 +75,42 @@ pub trait Ways: std::fmt::Debug + Send + Sync {
 /// All tunnels of the daemon. Clones are the same set.
 #[derive(Clone, Debug)]
 pub struct Tunnels {
-    tasks: Tasks,
-    events: Events,
-    doors: Arc<Mutex<HashMap<Key, Door>>>,
+    parts: Arc<Parts>,
+    fleet: Arc<Mutex<Fleet>>,
+}
+
+/// What tunnels are made with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where they are driven.
+    pub tasks: Tasks,
+    /// The time.
+    pub clock: Clock,
+    /// Where what happens is told.
+    pub events: Events,
+    /// Where sessions are written down before they are dialed.
+    pub book: Arc<dyn SessionBook>,
+    /// Who hears of tunnels, for the record.
+    pub log: Arc<dyn TunnelLog>,
+    /// Where troubles go, to be explained.
+    pub troubles: mpsc::UnboundedSender<(Arc<Target>, Trouble)>,
+    /// How AWS is reached.
+    pub link: Link,
+    /// How large messages may be.
+    pub sizes: Sizes,
+}
+
+/// How AWS is reached, and what all tunnels together may keep.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Whom TLS trusts.
+    pub trust: Trust,
+    /// Which hosts are dialed through which proxy.
+    pub proxies: Proxies,
+    /// How many bytes are kept for visitors who do not read.
+    pub budget: Budget,
+    /// How many of them for one.
+    pub unread_per_stream: usize,
 }
 
 /// The way from here to a database: through which bastion, to which remote.
@@ -79,6 +131,8 @@ pub struct Route {
 pub struct Passage {
     /// The tunnel.
     pub tunnel: Tunnel,
+    /// The tunnel's number, to report on it by.
+    pub number: u64,
     /// The stream.
     pub stream: Stream,
 }
@@ -96,246 +150,307 @@ pub enum TunnelFailure {
     Stopping,
 }
 
+/// What a person should know of a target's tunnels.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// Its bastion takes no more tunnels than so many.
+    Full {
+        /// How many.
+        takes: usize,
+        /// How that showed.
+        failure: TunnelFailure,
+    },
+    /// A tunnel is away, and will not come back by itself.
+    Away(TunnelFailure),
+    /// A tunnel that was away is back, or gone for good.
+    Over,
+}
+
+/// Why a target's visits stand still.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Pause {
+    /// Since when.
+    pub since: Instant,
+    /// Whether somebody has to log in before they go on.
+    pub needs_login: bool,
+}
+
+impl Parts {
+    /// For tunnels that nobody writes down, straight to AWS.
+    pub fn new(tasks: Tasks, clock: Clock, events: Events) -> Self {
+        Self {
+            tasks,
+            clock,
+            events,
+            book: Arc::new(Nowhere),
+            log: Arc::new(Nowhere),
+            troubles: mpsc::unbounded_channel().0,
+            link: Link::direct(),
+            sizes: Sizes::default(),
+        }
+    }
+}
+
 impl Tunnels {
     /// No tunnels yet.
-    pub fn new(tasks: Tasks, events: Events) -> Self {
-        Self { tasks, events, doors: Arc::default() }
+    pub fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts), fleet: Arc::default() }
     }
 
     /// Whether a tunnel for this route stands at this moment.
     pub fn stands(&self, route: &Route) -> bool {
-        let key = (route.bastion.task.clone(), route.remote.clone());
-        self.doors().get(&key).is_some_and(
-            |door| matches!(&*door.borrow(), Some(Ok(opened)) if !opened.tunnel.is_closed()),
-        )
+        self.fleet().stands(route)
     }
 
     /// A stream to the route's remote, through a tunnel that is there or a new one.
-    pub async fn stream(&self, route: &Route) -> Result<Passage, TunnelFailure> {
-        let tunnel = self.tunnel(route, REOPEN_PATIENCE).await?;
-        match tunnel.open_stream(FirstByte::AnyTime).await {
-            Ok(stream) => Ok(Passage { tunnel, stream }),
-            // It was lost between the look and the use: one more, and its word is final.
-            Err(_) if tunnel.is_closed() => {
-                let tunnel = self.tunnel(route, REOPEN_PATIENCE).await?;
-                let stream = tunnel.open_stream(FirstByte::AnyTime).await;
-                let stream = stream.map_err(|err| TunnelFailure::Stream(Arc::new(err)))?;
-                Ok(Passage { tunnel, stream })
-            }
-            Err(err) => Err(TunnelFailure::Stream(Arc::new(err))),
-        }
-    }
-
-    async fn tunnel(&self, route: &Route, patience: Duration) -> Result<Tunnel, TunnelFailure> {
-        let mut door = self.door(route, patience);
-        // The opener always answers: it is a task that the daemon's own end alone cuts short.
-        let answer = door.wait_for(Option::is_some).await;
-        let answer = answer.ok().and_then(|answer| (*answer).clone());
-        answer.unwrap_or(Err(TunnelFailure::Stopping)).map(|opened| opened.tunnel)
-    }
-
-    /// The door of this route: one that is open or opening, else a new one, with somebody sent to open it.
-    fn door(&self, route: &Route, patience: Duration) -> Door {
-        let key = (route.bastion.task.clone(), route.remote.clone());
-        let mut doors = self.doors();
-        if let Some(door) = doors.get(&key) {
-            let usable = match &*door.borrow() {
-                None => door.has_changed().is_ok(),
-                Some(Ok(opened)) => !opened.tunnel.is_closed(),
-                Some(Err(_)) => false,
-            };
-            if usable {
-                return door.clone();
-            }
-        }
-        let (answer, door) = watch::channel(None);
-        doors.insert(key.clone(), door.clone());
-        let (tunnels, route, stop) = (self.clone(), route.clone(), self.tasks.stop_token());
-        self.tasks.spawn(format!("open a tunnel to {}", route.target.name), async move {
-            let unwanted = async {
-                tokio::select! {
-                    // Its bastion was closed, and who asked has left.
-                    () = answer.closed() => {}
-                    () = stop.cancelled() => {}
-                }
-            };
-            let opened = tunnels.open(&route, patience, unwanted).await;
-            let mine = answer.subscribe();
-            let stands = tunnels.doors().get(&key).is_some_and(|door| door.same_channel(&mine));
-            if let (Ok(opened), false) = (&opened, stands) {
-                opened.close().await;
-            }
-            drop(answer.send(Some(opened)));
-        });
-        door
-    }
-
-    /// Opens a tunnel; a second time where the agent kept silent: a session that has just ended holds its place until
-    /// its worker is gone, some seconds later, and the wait for the handshake is longer than that.
-    async fn open(
-        &self,
-        route: &Route,
-        patience: Duration,
-        unwanted: impl Future<Output = ()>,
-    ) -> Result<Opened, TunnelFailure> {
-        let mut unwanted = pin!(unwanted);
-        match self.open_once(route, patience, unwanted.as_mut()).await {
-            Err(TunnelFailure::Open(err))
-                if matches!(*err, OpenError::HandshakeDeadline { .. }) =>
-            {
-                debug!(target = route.target.name, "no handshake; once more");
-                self.open_once(route, patience, unwanted).await
-            }
-            opened => opened,
-        }
-    }
-
-    async fn open_once(
-        &self,
-        route: &Route,
-        patience: Duration,
-        mut unwanted: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Opened, TunnelFailure> {
-        let cloud = &route.cloud;
-        let session = tokio::select! {
-            session = cloud.start_session(&route.bastion, &route.remote, patience) => session,
-            () = &mut unwanted => return Err(TunnelFailure::Stopping),
-        };
-        let session = session.map_err(TunnelFailure::Session)?;
-        let id = session.session.clone();
-        let resumer = Returning::to(Arc::clone(cloud), id.clone());
-        let grant = returning::grant(session);
-        let options = Options { extra_hosts: route.target.endpoints.clone(), ..Options::default() };
-        let opened = tokio::select! {
-            opened = Tunnel::open(grant, options, Arc::new(resumer)) => {
-                opened.map_err(|err| TunnelFailure::Open(Arc::new(err)))
-            }
-            () = &mut unwanted => Err(TunnelFailure::Stopping),
-        };
-        let (tunnel, driver) = match opened {
-            Ok(opened) => opened,
-            Err(failure) => {
-                // A session that nobody uses would hold one of the container's two places until its idle limit.
-                end_session(cloud.as_ref(), &id).await;
+    pub async fn stream(&self, route: &Route, first: FirstByte) -> Result<Passage, TunnelFailure> {
+        let mut again = true;
+        loop {
+            let (opened, _coming) = self.way(route, REOPEN_PATIENCE).await?;
+            if let Some(failure) = opened.needs_login() {
                 return Err(failure);
             }
-        };
-        let (events, target) = (self.events.clone(), route.target.name.clone());
-        let (cloud_too, session) = (Arc::clone(cloud), id.clone());
-        events.tell(Some(&target), EventKind::TunnelOpened, "tunnel opened");
-        self.tasks.spawn(format!("tunnel to {target}"), async move {
-            let why: Closed = driver.await;
-            // The service's last words may hold the database's name.
-            events.tell_why(Some(&target), EventKind::TunnelClosed, "tunnel closed", &why);
-            match why {
-                // Who closes it ends the session, too; and what the service has ended is over.
-                Closed::ByUs | Closed::ByService { .. } | Closed::SessionOver { .. } => {}
-                // A session that nobody returns to would hold its place until its idle limit.
-                Closed::Unsupported(_)
-                | Closed::Misbehaved(_)
-                | Closed::Lost(_)
-                | Closed::AwayTooLong { .. }
-                | Closed::ResumeRefused { .. }
-                | Closed::Undriven => end_session(cloud_too.as_ref(), &session).await,
+            let Opened { tunnel, number, .. } = opened;
+            match tunnel.open_stream(first).await {
+                Ok(stream) => {
+                    if tunnel.streams() <= 1 {
+                        // Nobody looks at tunnels that nobody uses.
+                        self.fleet().stir(&key_of(route));
+                    }
+                    return Ok(Passage { tunnel, number, stream });
+                }
+                // It was lost between the look and the use: one more, and its word is final.
+                Err(_) if again && tunnel.is_closed() => again = false,
+                Err(err) => return Err(TunnelFailure::Stream(Arc::new(err))),
             }
-        });
-        Ok(Opened { tunnel, session: id, cloud: Arc::clone(cloud) })
+        }
     }
 
-    fn doors(&self) -> MutexGuard<'_, HashMap<Key, Door>> {
-        self.doors.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many tunnels to a target stand, whatever the bastion.
+    pub fn count(&self, target: &str) -> usize {
+        self.fleet().of_target(target).iter().filter(|opened| !opened.tunnel.is_closed()).count()
+    }
+
+    /// Why a target's visits stand still, where they do: the longest pause of its tunnels.
+    pub fn pause(&self, target: &str) -> Option<Pause> {
+        let opened = self.fleet().of_target(target);
+        let pauses = opened.iter().filter(|opened| !opened.tunnel.is_closed()).filter_map(|it| {
+            match &*it.state.borrow() {
+                State::Live => None,
+                State::Resuming { since, .. } => Some(Pause { since: *since, needs_login: false }),
+                State::WaitingForLogin { since, .. } => {
+                    Some(Pause { since: *since, needs_login: true })
+                }
+            }
+        });
+        pauses.min_by_key(|pause| (!pause.needs_login, pause.since))
+    }
+
+    /// Proves every tunnel at once whenever the machine has woken, until the daemon stops.
+    pub async fn watch_wakes(self) {
+        let mut wakes = self.parts.clock.wakes();
+        let stop = self.parts.tasks.stop_token();
+        loop {
+            tokio::select! {
+                woken = wakes.changed() => {
+                    if woken.is_err() {
+                        return;
+                    }
+                }
+                () = stop.cancelled() => return,
+            }
+            let standing = self.fleet().standing(None);
+            let proofs = standing.iter().map(|opened| opened.tunnel.prove());
+            futures_util::future::join_all(proofs).await;
+        }
+    }
+
+    /// A tunnel for this route that will do, opened where none is.
+    async fn way(
+        &self,
+        route: &Route,
+        patience: Duration,
+    ) -> Result<(Opened, Coming), TunnelFailure> {
+        let (choice, order) = self.fleet().choose(route, self.parts.clock.now());
+        if let Some(order) = order {
+            self.carry_out(order, patience);
+        }
+        match choice {
+            Choice::Through(opened, coming) => Ok((opened, coming)),
+            Choice::Wait(mut door, coming, None) => {
+                open::answer(&mut door).await.map(|opened| (opened, coming))
+            }
+            Choice::Wait(mut door, coming, Some((other, to_other))) => {
+                match timeout(FOR_A_BETTER_ONE, open::answer(&mut door)).await {
+                    Ok(Ok(opened)) => Ok((opened, coming)),
+                    Ok(Err(_)) | Err(_) if !other.tunnel.is_closed() => Ok((other, to_other)),
+                    Ok(Err(failure)) => Err(failure),
+                    Err(_) => open::answer(&mut door).await.map(|opened| (opened, coming)),
+                }
+            }
+        }
+    }
+
+    /// Sees to the tunnels of one route until they are given up.
+    async fn tend(self, key: Key, stirred: Arc<Notify>) {
+        let stop = self.parts.tasks.stop_token();
+        loop {
+            let Some(tending) = self.fleet().tend(&key, self.parts.clock.now()) else { return };
+            let Tending { keep, unkeep, close, order, pause } = tending;
+            for opened in close {
+                let tunnels = self.clone();
+                self.parts.tasks.spawn("close a tunnel that nobody needs", async move {
+                    tunnels.close_one(&opened).await;
+                });
+            }
+            if let Some(order) = order {
+                self.carry_out(order, REOPEN_PATIENCE);
+            }
+            for (opened, kept) in
+                unkeep.iter().map(|it| (it, false)).chain(keep.iter().map(|it| (it, true)))
+            {
+                opened.tunnel.keep(kept).await;
+            }
+            let next = async {
+                match pause {
+                    Some(pause) => sleep(pause).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = next => {}
+                () = stirred.notified() => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn close_all(&self, task: &TaskId, remote: Option<&Remote>) {
+        let doors = self.fleet().take(task, remote);
+        // One that is still being opened finds itself struck out, and closes itself.
+        let standing: Vec<Opened> = doors
+            .iter()
+            .filter_map(|door| door.borrow().as_ref().and_then(|it| it.as_ref().ok().cloned()))
+            .collect();
+        drop(doors);
+        let goodbyes = standing.iter().map(|opened| self.close_one(opened));
+        futures_util::future::join_all(goodbyes).await;
+    }
+
+    fn fleet(&self) -> MutexGuard<'_, Fleet> {
+        // Nothing in there can panic half-way.
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Ways for Tunnels {
     async fn prove(&self, route: &Route, patience: Duration) -> Result<(), TunnelFailure> {
-        self.tunnel(route, patience).await.map(drop)
+        self.way(route, patience).await.map(drop)
     }
 
     async fn close(&self, task: &TaskId) {
-        self.close_where(|(of, _)| of == task).await;
+        self.close_all(task, None).await;
     }
 
     async fn close_route(&self, task: &TaskId, remote: &Remote) {
-        self.close_where(|(of, to)| of == task && to == remote).await;
+        self.close_all(task, Some(remote)).await;
     }
 
-    fn crowded(&self, _: &TaskId) -> bool {
-        false
+    fn crowded(&self, task: &TaskId) -> bool {
+        self.fleet().is_crowded(task, self.parts.clock.now())
     }
 
     fn tunnels(&self, task: &TaskId) -> usize {
-        let stands =
-            |door: &Door| matches!(&*door.borrow(), Some(Ok(opened)) if !opened.tunnel.is_closed());
-        self.doors().iter().filter(|((of, _), door)| of == task && stands(door)).count()
+        let standing = self.fleet().standing(Some(task));
+        standing.iter().filter(|opened| !opened.tunnel.is_closed()).count()
     }
 
-    async fn fan(&self, route: &Route, _: usize) -> Result<usize, TunnelFailure> {
-        self.tunnel(route, REOPEN_PATIENCE).await.map(|_| 1)
+    async fn fan(&self, route: &Route, tunnels: usize) -> Result<usize, TunnelFailure> {
+        let (mut doors, orders) = self.fleet().fan(route, tunnels, self.parts.clock.now());
+        for order in orders {
+            self.carry_out(order, REOPEN_PATIENCE);
+        }
+        let answers = doors.iter_mut().map(open::answer);
+        let answers = futures_util::future::join_all(answers).await;
+        let standing = answers.iter().filter(|answer| answer.is_ok()).count();
+        match (standing, answers.into_iter().find_map(Result::err)) {
+            (0, Some(failure)) => Err(failure),
+            (standing, _) => Ok(standing),
+        }
     }
 
     async fn prove_alive(&self, task: &TaskId) -> bool {
-        self.tunnels(task) > 0
+        let standing = self.fleet().standing(Some(task));
+        let mut proofs: futures_util::stream::FuturesUnordered<_> =
+            standing.iter().map(prove_one).collect();
+        let answered = async {
+            while let Some(alive) = futures_util::StreamExt::next(&mut proofs).await {
+                if alive {
+                    return true;
+                }
+            }
+            false
+        };
+        timeout(PROOF, answered).await.unwrap_or(false)
     }
 
-    fn keep(&self, _: &TaskId, _: bool) {}
-}
-
-impl Tunnels {
-    async fn close_where(&self, which: impl Fn(&Key) -> bool) {
-        let mut closing = Vec::new();
-        self.doors().retain(|key, door| {
-            let keep = !which(key);
-            if !keep {
-                closing.push(door.clone());
-            }
-            keep
-        });
-        for door in closing {
-            let opened = door.borrow().as_ref().and_then(|result| result.as_ref().ok().cloned());
-            // One that is still being opened finds its door gone, and closes itself.
-            if let Some(opened) = opened {
-                opened.close().await;
-            }
-        }
+    fn keep(&self, task: &TaskId, wanted: bool) {
+        self.fleet().want(task, wanted);
     }
 }
 
-type Key = (TaskId, Remote);
-
-/// What becomes of opening a tunnel; `None` until it is known.
-type Door = watch::Receiver<Option<Result<Opened, TunnelFailure>>>;
-
-#[derive(Clone, Debug)]
-struct Opened {
-    tunnel: Tunnel,
-    session: SessionId,
-    cloud: Arc<dyn Cloud>,
+/// Whether a tunnel shows that it lives, by its old websocket or by a new one.
+async fn prove_one(opened: &Opened) -> bool {
+    opened.tunnel.prove().await;
+    let mut state = opened.state.clone();
+    tokio::select! {
+        live = state.wait_for(|state| matches!(state, State::Live)) => live.is_ok(),
+        _ = opened.tunnel.closed() => false,
+    }
 }
 
 impl Opened {
-    async fn close(&self) {
-        if timeout(CLOSE_PATIENCE, self.tunnel.close()).await.is_err() {
-            debug!(session = %self.session, "the tunnel did not close in time");
+    /// What a person has to do before anything goes through, where something is.
+    fn needs_login(&self) -> Option<TunnelFailure> {
+        match &*self.state.borrow() {
+            State::WaitingForLogin { trouble, .. } => {
+                let err = trouble.downcast_ref::<CloudError>();
+                err.map(|err| TunnelFailure::Session(err.clone()))
+            }
+            State::Live | State::Resuming { .. } => None,
         }
-        end_session(self.cloud.as_ref(), &self.session).await;
     }
 }
 
-async fn end_session(cloud: &dyn Cloud, session: &SessionId) {
-    match timeout(CLOSE_PATIENCE, cloud.end_session(session)).await {
-        Ok(Ok(())) => debug!(%session, "session ended"),
-        Ok(Err(err)) => {
-            warn!(%session, call = err.call, "ending the session");
-            debug!(%session, %err, "the session was not ended");
+impl Link {
+    /// Straight to AWS, trusting whom the system trusts.
+    pub fn direct() -> Self {
+        Self {
+            trust: Trust::default(),
+            proxies: Proxies::default(),
+            budget: Budget::default(),
+            unread_per_stream: ssm_tunnel::ChannelConfig::default().unread_per_stream,
         }
-        Err(_) => warn!(%session, "ending the session took too long"),
     }
+}
+
+impl ssm_tunnel::Clock for Clock {
+    fn now(&self) -> Instant {
+        Self::now(self)
+    }
+}
+
+fn key_of(route: &Route) -> Key {
+    (route.bastion.task.clone(), route.remote.clone())
 }
 
 /// How long a new tunnel on a bastion that has served may take: its agent was connected before, so a refusal is news.
 const REOPEN_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long saying goodbye may take: the agent acknowledges within 2 s, or is away (ssm-data-channel.md 9).
-const CLOSE_PATIENCE: Duration = Duration::from_secs(4);
+/// How long a visit waits for a tunnel that is better than the one it could have: a session and a handshake take a second
+/// or two, and where the agent refuses them there is no answer at all.
+const FOR_A_BETTER_ONE: Duration = Duration::from_secs(3);
+
+/// How long tunnels may take to show that they live: a websocket that is replaced takes a few round trips.
+const PROOF: Duration = Duration::from_secs(10);
