@@ -11,7 +11,7 @@ use bastion_api::EventKind;
 use bastion_api::paths::{self, Env, PathError};
 use bastion_aws::Aws;
 use bastion_cloud::{Cloud, Site};
-use ssm_tunnel::{Budget, Proxies, Roots, Trust};
+use ssm_tunnel::{Budget, Options, Proxies, Roots, Trust};
 use thiserror::Error;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,7 +30,7 @@ use crate::keeper::{Keeper, Parts, Refusal};
 use crate::listen::{Engines, House, Listeners, Opening, Roster, unix};
 use crate::state::{StateDir, StateError};
 use crate::tasks::Tasks;
-use crate::tunnels::{self, Link, Sizes, Trouble, Tunnels};
+use crate::tunnels::{self, Sizes, Trouble, Tunnels};
 
 /// What the daemon is started with.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     let (troubles, troubled) = mpsc::unbounded_channel();
     let tunnels = Tunnels::new(tunnels::Parts {
         troubles,
-        link: link(&config),
+        options: options(&config),
         sizes: Sizes::remembered(state.path()),
         ..tunnels::Parts::new(tasks.clone(), clock.clone(), events.clone())
     });
@@ -293,8 +293,8 @@ async fn tell_troubles(
     }
 }
 
-/// How AWS is reached: as the config says, else as the environment does.
-fn link(config: &Config) -> Link {
+/// How tunnels behave: as the config says, else as the environment does.
+fn options(config: &Config) -> Options {
     let from_env = |name: &str| std::env::var(name).ok().filter(|said| !said.is_empty());
     let bundle = config.ca_bundle.clone().or_else(|| from_env("AWS_CA_BUNDLE").map(PathBuf::from));
     let proxies = Proxies::from_env(from_env).unwrap_or_else(|err| {
@@ -302,12 +302,14 @@ fn link(config: &Config) -> Link {
         Proxies::default()
     });
     let bytes = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
-    Link {
+    let mut options = Options {
         trust: Trust::new(bundle.map_or(Roots::System, Roots::Bundle)),
         proxies,
         budget: Budget::new(bytes(config.unread_in_all)),
-        unread_per_stream: bytes(config.unread_per_stream),
-    }
+        ..Options::default()
+    };
+    options.channel.unread_per_stream = bytes(config.unread_per_stream);
+    options
 }
 
 async fn everybody_left(roster: &Roster) {

@@ -15,9 +15,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bastion_cloud::{Bastion, Cloud, CloudError, Remote, TaskId};
-use ssm_tunnel::{
-    Budget, FirstByte, OpenError, Proxies, State, Stream, StreamError, Trust, Tunnel,
-};
+use ssm_tunnel::{FirstByte, OpenError, Options, State, Stream, StreamError, Tunnel};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 
@@ -34,8 +32,6 @@ mod place;
 mod returning;
 mod sizes;
 mod tend;
-#[cfg(test)]
-mod tests;
 
 pub use book::{Nowhere, SessionBook, TunnelLog};
 pub use sizes::Sizes;
@@ -94,23 +90,10 @@ pub struct Parts {
     pub log: Arc<dyn TunnelLog>,
     /// Where troubles go, to be explained.
     pub troubles: mpsc::UnboundedSender<(Arc<Target>, Trouble)>,
-    /// How AWS is reached.
-    pub link: Link,
+    /// How each behaves, but for what its target says.
+    pub options: Options,
     /// How large messages may be.
     pub sizes: Sizes,
-}
-
-/// How AWS is reached, and what all tunnels together may keep.
-#[derive(Clone, Debug)]
-pub struct Link {
-    /// Whom TLS trusts.
-    pub trust: Trust,
-    /// Which hosts are dialed through which proxy.
-    pub proxies: Proxies,
-    /// How many bytes are kept for visitors who do not read.
-    pub budget: Budget,
-    /// How many of them for one.
-    pub unread_per_stream: usize,
 }
 
 /// The way from here to a database: through which bastion, to which remote.
@@ -185,7 +168,7 @@ impl Parts {
             book: Arc::new(Nowhere),
             log: Arc::new(Nowhere),
             troubles: mpsc::unbounded_channel().0,
-            link: Link::direct(),
+            options: Options::default(),
             sizes: Sizes::default(),
         }
     }
@@ -419,18 +402,6 @@ impl Opened {
                 err.map(|err| TunnelFailure::Session(err.clone()))
             }
             State::Live | State::Resuming { .. } => None,
-        }
-    }
-}
-
-impl Link {
-    /// Straight to AWS, trusting whom the system trusts.
-    pub fn direct() -> Self {
-        Self {
-            trust: Trust::default(),
-            proxies: Proxies::default(),
-            budget: Budget::default(),
-            unread_per_stream: ssm_tunnel::ChannelConfig::default().unread_per_stream,
         }
     }
 }

@@ -125,17 +125,12 @@ impl Tunnels {
     /// How a tunnel of this route behaves.
     fn options(&self, route: &Route, region: &str) -> Options {
         let target = &route.target;
-        let link = &self.parts.link;
         let mut options = Options {
             extra_hosts: target.endpoints.clone(),
-            trust: link.trust.clone(),
-            proxies: link.proxies.clone(),
-            budget: link.budget.clone(),
             first_byte_timeout: target.first_byte_timeout,
             clock: Arc::new(self.parts.clock.clone()),
-            ..Options::default()
+            ..self.parts.options.clone()
         };
-        options.channel.unread_per_stream = link.unread_per_stream;
         options.channel.probing = target.payload_probing;
         if target.payload_probing {
             let size = self.parts.sizes.of(region, self.parts.clock.calendar());

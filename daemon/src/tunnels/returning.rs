@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bastion_cloud::{Cloud, Kind, SessionGrant, SessionId};
+use bastion_cloud::{Cloud, Kind, LoginState, SessionGrant, SessionId};
 use ssm_tunnel::{Grant, Keys, Resume, ResumeError};
 
 /// Asks the cloud for leave to dial a session again.
@@ -23,10 +23,18 @@ impl Returning {
 #[async_trait]
 impl Resume for Returning {
     async fn resume(&self) -> Result<Grant, ResumeError> {
+        // What the files tell needs no call, however long somebody takes to log in.
+        if let LoginState::Hopeless(err) = self.cloud.login_state().await {
+            return Err(ResumeError::Login(Arc::new(err)));
+        }
         let resumed = self.cloud.resume_session(&self.session).await;
         resumed.map(grant).map_err(|err| match err.kind {
             Kind::SessionOver => ResumeError::Over(err.message),
-            Kind::Login { .. } => ResumeError::Login(Arc::new(err)),
+            Kind::Login { .. } => {
+                // A failure is remembered, too; the next try is for who has logged in meanwhile.
+                self.cloud.forget_login();
+                ResumeError::Login(Arc::new(err))
+            }
             Kind::Denied { .. } => ResumeError::Refused(Arc::new(err)),
             Kind::ClockSkew { .. }
             | Kind::Throttled
