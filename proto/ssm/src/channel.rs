@@ -18,22 +18,28 @@
 //! [`Channel::handle_timeout`]). After any of these, and after any call on a stream, there may be
 //! something to send and something to be told.
 
+mod canary;
+mod incoming;
+mod outgoing;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use self::canary::Canary;
 use crate::config::Config;
 use crate::error::{Refused, StreamGone};
 use crate::event::{Closed, Counters, Event, Now, StreamId, Timer};
 use crate::handshake::Handshake;
-use crate::inbox::{Arrival, Inbox};
-use crate::message::{HEADER, Message, MessageKind};
-use crate::mux::{Mux, Packed};
-use crate::outbox::{Acknowledged, Outbox};
-use crate::payload::{self, Flag};
+use crate::inbox::Inbox;
+use crate::message::{Message, MessageKind};
+use crate::mux::Mux;
+use crate::outbox::Outbox;
+use crate::payload;
 use crate::pen::Pen;
+use crate::probe::Probe;
 use crate::stats::{Stats, StreamStats};
 use crate::window::Window;
 
@@ -55,12 +61,16 @@ pub struct Channel {
     keepalive: Option<Instant>,
     counters: Counters,
     pen: Pen,
+    probe: Probe,
+    /// Whether somebody would fill larger messages.
+    much_waits: bool,
+    canary: Canary,
 }
 
 impl Channel {
     /// A channel on a websocket that stands, before the agent's first message.
     pub fn new(config: Config, seed: u64) -> Self {
-        let payload_size = config.payload_size.max(LEAST_PAYLOAD);
+        let config = Config { payload_size: config.payload_size.max(LEAST_PAYLOAD), ..config };
         Self {
             state: State::Opening(Handshake::default()),
             road: Road::Free,
@@ -73,8 +83,11 @@ impl Channel {
             agent_version: None,
             keepalive: None,
             counters: Counters::default(),
-            pen: Pen::new(seed, payload_size),
-            config: Config { payload_size, ..config },
+            pen: Pen::new(seed),
+            probe: Probe::new(&config),
+            much_waits: false,
+            canary: Canary::default(),
+            config,
         }
     }
 
@@ -125,7 +138,10 @@ impl Channel {
             Road::Free => {}
             Road::Paused { .. } | Road::Lost => return,
         }
-        self.outbox.expire(now.instant);
+        let due = self.outbox.expire(now.instant);
+        if let Some(canary) = self.canary.out().filter(|_| due) {
+            self.outbox.hasten(canary);
+        }
         if self.keepalive.is_some_and(|due| due <= now.instant) {
             self.mux.want_nop();
             self.keepalive = Some(now.instant + KEEPALIVE);
@@ -153,15 +169,17 @@ impl Channel {
         }
         if let Some((number, id)) = self.inbox.next_acknowledgement() {
             let (of, answer) = (MessageKind::OutputStreamData, MessageKind::Acknowledge);
-            return self.pen.write(&answer, 0, 0, now, |out| {
+            return self.pen.write(&answer, 0, 0, now, 0, |out| {
                 payload::write_acknowledgement(out, &of, id, number);
             });
         }
         if let Road::Paused { .. } = self.road {
             return None;
         }
-        if let Some(message) = self.outbox.resend(now.instant) {
-            self.counters.resent += 1;
+        if let Some(canary) = self.send_canary(now) {
+            return Some(canary);
+        }
+        if let Some(message) = self.resend(now) {
             return Some(message);
         }
         if let Some(note) = self.notes.pop_front() {
@@ -238,11 +256,16 @@ impl Channel {
     /// acknowledged wait for the next one.
     pub fn socket_lost(&mut self, _now: Now) {
         self.road = Road::Lost;
+        let verdict = self.probe.road_lost();
+        self.heed(verdict);
     }
 
     /// Takes in that there is a websocket again: all that is not acknowledged is sent again, in order.
     pub fn socket_ready(&mut self, now: Now) {
+        // Whether or not anybody said that the one before was lost.
+        self.socket_lost(now);
         self.road = Road::Free;
+        self.window.road_ready();
         self.outbox.resend_all();
         if self.keepalive.is_some() {
             self.keepalive = Some(now.instant + KEEPALIVE);
@@ -250,9 +273,10 @@ impl Channel {
     }
 
     /// How many bytes, of all streams together, may wait to be read from now on: the channel's share of
-    /// what several channels may keep. What is over it already is kept.
+    /// what several channels may keep. What is over it already is kept. It is never less than 1 MiB,
+    /// so that nobody stands still for others' readers.
     pub fn allow_unread(&mut self, bytes: usize) {
-        self.config.unread_in_all = bytes;
+        self.config.unread_in_all = bytes.max(LEAST_UNREAD);
     }
 
     /// Sends a frame that says nothing, with the next messages: what the service sees of it keeps the
@@ -268,8 +292,13 @@ impl Channel {
     /// from it while this is so: the agent repairs only ten messages a second of those that it must
     /// send again.
     pub fn is_full(&self) -> bool {
-        self.mux.is_full()
-            || self.mux.unread() + self.inbox.early_bytes() >= self.config.unread_in_all
+        self.room() == 0
+    }
+
+    /// How many more bytes may come.
+    fn room(&self) -> usize {
+        let full = self.mux.is_full();
+        if full { 0 } else { self.config.unread_in_all.saturating_sub(self.mux.unread()) }
     }
 
     /// The agent's version, once the handshake is complete.
@@ -296,7 +325,7 @@ impl Channel {
             unacknowledged: self.outbox.frames(),
             unacknowledged_bytes: self.outbox.bytes(),
             oldest_unacknowledged: self.outbox.oldest(),
-            payload_size: self.config.payload_size,
+            payload_size: self.probe.room(),
             bytes_sent,
             bytes_received,
         }
@@ -315,167 +344,6 @@ impl Channel {
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         self.counters
-    }
-
-    fn end_pause(&mut self) {
-        match self.road {
-            Road::Paused { .. } => self.road = Road::Free,
-            Road::Free | Road::Lost => {}
-        }
-    }
-
-    fn take(&mut self, message: Message, now: Now) {
-        match self.inbox.arrived(message, self.is_full()) {
-            Arrival::InTurn(message) => {
-                let mut next = Some(message);
-                while let Some(message) = next {
-                    self.take_in_turn(&message, now);
-                    next = self.inbox.next();
-                }
-            }
-            Arrival::Early => {}
-            Arrival::Repeated => self.counters.repeated += 1,
-            Arrival::Refused => self.counters.refused += 1,
-            Arrival::Nonsense => self.counters.ignored += 1,
-        }
-    }
-
-    fn take_in_turn(&mut self, message: &Message, now: Now) {
-        let payload = &message.payload;
-        match message.payload_type {
-            payload::OUTPUT => self.take_data(payload),
-            payload::FLAG if Flag::decode(payload) == Some(Flag::ConnectToPortError) => {
-                self.mux.dial_failed();
-            }
-            payload::HANDSHAKE_REQUEST => self.take_request(payload),
-            payload::HANDSHAKE_COMPLETE => self.take_complete(payload, now),
-            _ => self.counters.ignored += 1,
-        }
-    }
-
-    fn take_data(&mut self, payload: &Bytes) {
-        match &self.state {
-            State::Open | State::Ending { .. } => {
-                match self.mux.receive(payload, &mut self.events) {
-                    Ok(stray) => self.counters.stray_bytes += stray as u64,
-                    Err(misbehaved) => self.over(Closed::Misbehaved(misbehaved)),
-                }
-            }
-            State::Opening(handshake) => {
-                let closed = handshake.data_too_early();
-                self.over(closed);
-            }
-            State::Over => {}
-        }
-    }
-
-    fn take_request(&mut self, payload: &[u8]) {
-        let State::Opening(handshake) = &mut self.state else {
-            self.counters.ignored += 1;
-            return;
-        };
-        match handshake.request(payload, &self.config.client_version) {
-            Ok(answer) => {
-                self.notes.push_back(Note::Response(answer.response));
-                if let Some(refusal) = answer.refusal {
-                    self.over(Closed::Unsupported(refusal));
-                }
-            }
-            Err(misbehaved) => self.over(Closed::Misbehaved(misbehaved)),
-        }
-    }
-
-    fn take_complete(&mut self, payload: &[u8], now: Now) {
-        let State::Opening(handshake) = &mut self.state else {
-            self.counters.ignored += 1;
-            return;
-        };
-        match handshake.complete(payload) {
-            Ok(agent) => {
-                self.state = State::Open;
-                self.keepalive = agent.wants_keepalive.then_some(now.instant + KEEPALIVE);
-                self.agent_version = Some(agent.version.clone());
-                self.events.push_back(Event::Opened { agent_version: agent.version });
-            }
-            Err(misbehaved) => self.over(Closed::Misbehaved(misbehaved)),
-        }
-    }
-
-    fn acknowledged(&mut self, payload: &[u8], now: Now) {
-        let Some(number) = payload::acknowledged_number(payload) else {
-            self.counters.ignored += 1;
-            return;
-        };
-        match self.outbox.acknowledged(number, now.instant) {
-            Acknowledged::Now { stream, payload } => self.mux.acknowledged(stream, payload),
-            Acknowledged::Before => return,
-            Acknowledged::NeverSent => {
-                self.counters.ignored += 1;
-                return;
-            }
-        }
-        self.window.acknowledged(number);
-        // The agent acknowledges each message as it comes and acts on them in order: while an earlier one is missing, it
-        // has the flag and does not know yet.
-        if let State::Ending { flag_sent: true } = self.state
-            && self.outbox.frames() == 0
-        {
-            self.events.push_back(Event::Terminated);
-        }
-    }
-
-    /// Ends it. Acknowledgements and a refusal are still sent, but nothing is sent again.
-    fn over(&mut self, closed: Closed) {
-        if let Closed::ByService { .. } = closed {
-            self.notes.clear();
-        }
-        self.state = State::Over;
-        self.outbox.clear();
-        self.events.push_back(Event::Closed(closed));
-    }
-
-    fn send_note(&mut self, note: Note, now: Now) -> Option<Bytes> {
-        let number = self.outbox.next_number();
-        let (payload_type, payload) = match note {
-            Note::Response(response) => (payload::HANDSHAKE_RESPONSE, response),
-            Note::Terminate => {
-                if let State::Ending { flag_sent } = &mut self.state {
-                    *flag_sent = true;
-                }
-                (payload::FLAG, Bytes::copy_from_slice(&Flag::TerminateSession.encode()))
-            }
-        };
-        let kind = MessageKind::InputStreamData;
-        let message = self
-            .pen
-            .write(&kind, number, payload_type, now, |out| out.extend_from_slice(&payload))?;
-        self.keep(message, 0, now)
-    }
-
-    fn send_data(&mut self, now: Now) -> Option<Bytes> {
-        let bound = self.config.stream_unacknowledged_bytes;
-        let wanted = matches!(self.state, State::Open) && self.mux.has_output(bound);
-        if !wanted || !self.window.has_room(&self.outbox) {
-            return None;
-        }
-        let number = self.outbox.next_number();
-        let room = self.config.payload_size;
-        let kind = MessageKind::InputStreamData;
-        let mut packed = Packed::default();
-        let message = self.pen.write(&kind, number, payload::OUTPUT, now, |out| {
-            packed = self.mux.pack(out, room, bound, &mut self.events);
-        })?;
-        self.window.data_sent(number);
-        if self.keepalive.is_some() {
-            self.keepalive = Some(now.instant + KEEPALIVE);
-        }
-        self.keep(message, packed.stream, now)
-    }
-
-    /// Keeps a numbered message, which is sent now, until it is acknowledged.
-    fn keep(&mut self, message: Bytes, stream: u32, now: Now) -> Option<Bytes> {
-        self.outbox.sent(message.clone(), message.len() - HEADER, stream, now.instant);
-        Some(message)
     }
 }
 
@@ -517,3 +385,5 @@ enum Note {
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// Room for a few frames; less makes headers of everything.
 const LEAST_PAYLOAD: usize = 64;
+/// More than one agent sends in a second.
+const LEAST_UNREAD: usize = 1 << 20;

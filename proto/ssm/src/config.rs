@@ -54,8 +54,8 @@ impl Default for Config {
             probing: true,
             payload_start: 0,
             payload_max: 32 << 10, // one frame of smux; beyond it there is little to win
-            window_bytes: 1 << 20, // 1 MiB: 5 MB/s at 200 ms, a quarter of the agent's buffer
-            window_frames: 1024,   // the same in messages of 1024 bytes
+            window_bytes: 4 << 20, // 80 MB/s at 50 ms; how much of it is used, the road decides
+            window_frames: 4096,   // the same in messages of 1024 bytes
             first_frames: 4,       // one screenful: the agent may not be listening yet
             stream_unacknowledged_bytes: 3 << 20, // the agent's buffer holds 4 MiB of all streams
             stream_send_bytes: 64 << 10, // one write of a busy local socket
@@ -66,7 +66,7 @@ impl Default for Config {
             pending_acknowledgements: 8192, // as many as messages may be early
             streams: 1000,         // the agent's smux queues 1024 that it has not accepted
             rto_floor: Duration::from_millis(200),
-            rto_ceiling: Duration::from_secs(5),
+            rto_ceiling: Duration::from_secs(2), // one loss never costs more
             pause_limit: Duration::from_secs(30),
         }
     }

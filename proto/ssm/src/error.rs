@@ -54,6 +54,12 @@ pub enum Misbehaved {
         /// Which part it was.
         part: &'static str,
     },
+    /// Messages of a size that went through before, and then did not any more.
+    #[error("messages with {bytes} bytes of payload went through before and do not any more")]
+    PayloadLimit {
+        /// How much payload such a message has.
+        bytes: usize,
+    },
 }
 
 /// What the other side asked for, honestly, that we do not do.

@@ -65,8 +65,10 @@ impl Inbox {
         }
     }
 
-    /// Takes in a message. `full` says that whoever it is handed on to has no room for more.
-    pub(crate) fn arrived(&mut self, message: Message, full: bool) -> Arrival {
+    /// Takes in a message. `room` says how many more bytes may be kept by whoever it is handed on to; a
+    /// message whose turn it is is taken while there is any, and those that wait for it take none of
+    /// its.
+    pub(crate) fn arrived(&mut self, message: Message, room: usize) -> Arrival {
         let number = message.seq;
         if number < 0 {
             return Arrival::Nonsense;
@@ -78,7 +80,7 @@ impl Inbox {
             self.acknowledgements.push_back((number, message.id));
             return Arrival::Repeated;
         }
-        if full {
+        if room == 0 {
             return Arrival::Refused;
         }
         if number == self.expected {
@@ -88,7 +90,7 @@ impl Inbox {
         }
         let ahead = usize::try_from(number - self.expected).unwrap_or(usize::MAX);
         let bytes = self.early_bytes + message.payload.len();
-        if ahead > self.bounds.early_frames || bytes > self.bounds.early_bytes {
+        if ahead > self.bounds.early_frames || bytes > self.bounds.early_bytes.min(room) {
             return Arrival::Refused;
         }
         self.acknowledgements.push_back((number, message.id));
@@ -148,7 +150,9 @@ mod tests {
     fn deliver(inbox: &mut Inbox, numbers: &[i64], full: bool) -> (Vec<i64>, Vec<i64>) {
         let mut handed_on = Vec::new();
         for number in numbers {
-            if let Arrival::InTurn(message) = inbox.arrived(message(*number), full) {
+            if let Arrival::InTurn(message) =
+                inbox.arrived(message(*number), if full { 0 } else { usize::MAX })
+            {
                 handed_on.push(message.seq);
                 handed_on.extend(std::iter::from_fn(|| inbox.next()).map(|message| message.seq));
             }
@@ -194,6 +198,15 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_early_counts_as_unread_and_never_keeps_out_the_one_that_it_waits_for() {
+        let mut inbox = inbox(Config::default());
+        assert!(matches!(inbox.arrived(message(1), 8), Arrival::Early));
+        assert!(matches!(inbox.arrived(message(2), 8), Arrival::Early));
+        assert!(matches!(inbox.arrived(message(3), 8), Arrival::Refused));
+        assert!(matches!(inbox.arrived(message(0), 1), Arrival::InTurn(_)));
+    }
+
+    #[test]
     fn an_early_message_that_comes_again_takes_no_more_room() {
         let mut inbox = inbox(Config { early_bytes: 8, ..Config::default() });
         assert_eq!(deliver(&mut inbox, &[1, 1, 1, 1, 2], false), (vec![], vec![1, 1, 1, 1, 2]));
@@ -209,8 +222,8 @@ mod tests {
     #[test]
     fn a_number_below_zero_is_nonsense() {
         let mut inbox = inbox(Config::default());
-        assert!(matches!(inbox.arrived(message(-1), false), Arrival::Nonsense));
-        assert!(matches!(inbox.arrived(message(i64::MIN), false), Arrival::Nonsense));
-        assert!(matches!(inbox.arrived(message(i64::MAX), false), Arrival::Refused));
+        assert!(matches!(inbox.arrived(message(-1), 1000), Arrival::Nonsense));
+        assert!(matches!(inbox.arrived(message(i64::MIN), 1000), Arrival::Nonsense));
+        assert!(matches!(inbox.arrived(message(i64::MAX), 1000), Arrival::Refused));
     }
 }

@@ -32,6 +32,7 @@ pub mod mux;
 mod outbox;
 pub mod payload;
 mod pen;
+mod probe;
 mod rtt;
 mod stats;
 mod window;

@@ -153,6 +153,13 @@ impl MessageId {
         text
     }
 
+    /// The id that is printed so.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.split('-').collect();
+        let id = Self(u128::from_str_radix(&digits, 16).ok()?.to_be_bytes());
+        (id.text()[..] == *text.as_bytes()).then_some(id)
+    }
+
     fn swapped(self) -> [u8; 16] {
         let mut halves = self.0;
         halves.rotate_left(8);
@@ -265,7 +272,14 @@ mod tests {
     fn an_id_stands_on_the_wire_with_its_halves_swapped() {
         let bytes = sample().encode();
         assert_eq!(bytes[64..80], [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(sample().id.to_string(), "00010203-0405-0607-0809-0a0b0c0d0e0f");
+        let text = "00010203-0405-0607-0809-0a0b0c0d0e0f";
+        assert_eq!(sample().id.to_string(), text);
+        assert_eq!(MessageId::parse(text), Some(sample().id));
+        for nonsense in
+            ["", "-", "00010203-0405-0607-0809-0a0b0c0d0e", &text[1..], &text.to_uppercase()]
+        {
+            assert_eq!(MessageId::parse(nonsense), None, "{nonsense}");
+        }
     }
 
     #[test]

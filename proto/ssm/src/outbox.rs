@@ -12,10 +12,15 @@
 //!
 //! Each message has its own wait, unlike in Amazon's plugin and agent, which look after their oldest
 //! only. The wait is the same for all, so the one sent longest ago is the next to be due: a queue in
-//! the order of sending is all the timer that it takes. Nothing is ever thrown away: whoever adds
-//! asks for room first.
+//! the order of sending is all the timer that it takes. While nobody answers at all, only the oldest few
+//! are sent again, ever more seldom; the first answer makes all due that are. Nothing is ever thrown
+//! away: whoever adds asks for room first.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -37,6 +42,10 @@ pub(crate) struct Outbox {
     waits: VecDeque<Wait>,
     /// What is due again, in order; acknowledged ones are skipped.
     due: VecDeque<i64>,
+    /// When something was last acknowledged.
+    heard_at: Option<Instant>,
+    /// Till when nothing more becomes due, because nobody answers.
+    quiet_until: Option<Instant>,
     rtt: Rtt,
 }
 
@@ -49,6 +58,8 @@ pub(crate) enum Acknowledged {
         stream: u32,
         /// Its payload's bytes.
         payload: usize,
+        /// How long that took, where it can be told: the message was sent once.
+        took: Option<Duration>,
     },
     /// It had.
     Before,
@@ -65,6 +76,8 @@ struct Sent {
     first_at: Instant,
     at: Instant,
     times: u32,
+    /// Whether it is due again.
+    queued: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +96,8 @@ impl Outbox {
             bytes: 0,
             waits: VecDeque::new(),
             due: VecDeque::new(),
+            heard_at: None,
+            quiet_until: None,
             rtt: Rtt::new(rto_floor, rto_ceiling),
         }
     }
@@ -116,8 +131,8 @@ impl Outbox {
     /// as [`Outbox::next_number`].
     pub(crate) fn sent(&mut self, message: Bytes, payload: usize, stream: u32, now: Instant) {
         self.waits.push_back(Wait { since: now, number: self.next_number() });
-        let (first_at, at, times) = (now, now, 1);
-        self.slots.push_back(Some(Sent { message, payload, stream, first_at, at, times }));
+        let (first_at, at, times, queued) = (now, now, 1, false);
+        self.slots.push_back(Some(Sent { message, payload, stream, first_at, at, times, queued }));
         self.frames += 1;
         self.bytes += payload;
     }
@@ -132,55 +147,122 @@ impl Outbox {
         };
         self.frames -= 1;
         self.bytes -= sent.payload;
-        if sent.times == 1 {
-            self.rtt.measured(now.saturating_duration_since(sent.at));
+        // Which sending of several it answers, nobody can tell.
+        let took = (sent.times == 1).then(|| now.saturating_duration_since(sent.at));
+        if let Some(took) = took {
+            self.rtt.measured(took);
         }
+        self.heard_at = Some(now);
+        self.quiet_until = None;
         while let Some(None) = self.slots.front() {
             self.slots.pop_front();
             self.first += 1;
         }
         self.drop_stale_waits();
-        Acknowledged::Now { stream: sent.stream, payload: sent.payload }
+        Acknowledged::Now { stream: sent.stream, payload: sent.payload, took }
     }
 
     /// When the next message will be due again.
     pub(crate) fn due_at(&self) -> Option<Instant> {
-        self.waits.front().map(|wait| wait.since + self.rtt.wait())
+        let first = self.waits.front().map(|wait| wait.since + self.rtt.wait())?;
+        Some(self.quiet_until.map_or(first, |quiet| quiet.max(first)))
     }
 
-    /// Finds what is due again at `now`.
-    pub(crate) fn expire(&mut self, now: Instant) {
+    /// Finds what is due again at `now`. Where nothing at all was acknowledged meanwhile, these are the
+    /// oldest few: more would only wait behind them, wherever they are stuck.
+    /// Says whether there was anything.
+    pub(crate) fn expire(&mut self, now: Instant) -> bool {
         let wait = self.rtt.wait();
+        if self.due_at().is_none_or(|due| due > now) {
+            return false;
+        }
+        let oldest = self.waits.front().map(|wait| wait.since);
+        if self.heard_at < oldest {
+            if let Some(oldest) = oldest {
+                self.rtt.expired(oldest, now);
+            }
+            self.quiet_until = Some(now + self.rtt.wait());
+            let numbers = self.numbers().take(CALLS).collect::<Vec<_>>();
+            numbers.into_iter().for_each(|number| self.queue(number));
+            return true;
+        }
         while let Some(oldest) = self.waits.front()
             && oldest.since + wait <= now
         {
-            self.due.push_back(oldest.number);
-            self.rtt.expired(oldest.since, now);
+            let Wait { since, number } = *oldest;
+            self.rtt.expired(since, now);
             self.waits.pop_front();
+            self.queue(number);
             self.drop_stale_waits();
+        }
+        true
+    }
+
+    /// Makes one message due at once, before all others.
+    pub(crate) fn hasten(&mut self, number: i64) {
+        if let Some(Some(sent)) = self.slot(number)
+            && !mem::replace(&mut sent.queued, true)
+        {
+            self.due.push_front(number);
         }
     }
 
     /// Makes all due again, in order: the road that they were sent on is lost.
     pub(crate) fn resend_all(&mut self) {
         self.waits.clear();
-        self.due.clear();
-        let numbers = (self.first..).zip(&self.slots);
-        self.due.extend(numbers.filter(|(_, slot)| slot.is_some()).map(|(number, _)| number));
+        self.due = self.numbers().collect();
+        self.slots.iter_mut().flatten().for_each(|sent| sent.queued = true);
+        self.quiet_until = None;
         self.rtt.forgive();
     }
 
-    /// The next message to be sent again.
-    pub(crate) fn resend(&mut self, now: Instant) -> Option<Bytes> {
-        while let Some(number) = self.due.pop_front() {
-            let Some(Some(sent)) = self.slot(number) else { continue };
-            sent.at = now;
-            sent.times += 1;
-            let message = sent.message.clone();
-            self.waits.push_back(Wait { since: now, number });
-            return Some(message);
+    /// The number of the next message to be sent again.
+    pub(crate) fn next_due(&mut self) -> Option<i64> {
+        while let Some(&number) = self.due.front() {
+            if self.is_due(number) {
+                return Some(number);
+            }
+            self.due.pop_front();
         }
         None
+    }
+
+    /// Whether this message is to be sent again.
+    pub(crate) fn is_due(&mut self, number: i64) -> bool {
+        matches!(self.slot(number), Some(Some(Sent { queued: true, .. })))
+    }
+
+    /// A message that is sent again now.
+    pub(crate) fn resend(&mut self, number: i64, now: Instant) -> Option<Bytes> {
+        let sent = self.slot(number)?.as_mut()?;
+        sent.at = now;
+        sent.times = sent.times.saturating_add(1);
+        sent.queued = false;
+        let message = sent.message.clone();
+        self.waits.push_back(Wait { since: now, number });
+        if self.waits.len() > 2 * self.frames + FEW {
+            let (first, slots) = (self.first, &self.slots);
+            self.waits.retain(|wait| wait.is_valid(first, slots));
+        }
+        self.drop_stale_waits();
+        Some(message)
+    }
+
+    /// Puts another message in the place of one that is not acknowledged.
+    pub(crate) fn replace(&mut self, number: i64, message: Bytes, payload: usize) {
+        if let Some(Some(sent)) = self.slot(number) {
+            let before = mem::replace(&mut sent.payload, payload);
+            sent.message = message;
+            self.bytes = self.bytes + payload - before;
+        }
+    }
+
+    /// The oldest message: its number, its payload's bytes if a stream filled it, how often it was
+    /// sent.
+    pub(crate) fn head(&self) -> Option<(i64, usize, u32)> {
+        let sent = self.slots.front()?.as_ref()?;
+        let payload = if sent.stream == 0 { 0 } else { sent.payload };
+        Some((self.first, payload, sent.times))
     }
 
     /// Lets go of everything: nobody will acknowledge any more.
@@ -192,170 +274,49 @@ impl Outbox {
         (self.frames, self.bytes) = (0, 0);
     }
 
+    /// The numbers that are not acknowledged, in order.
+    fn numbers(&self) -> impl Iterator<Item = i64> + '_ {
+        let slots = (self.first..).zip(&self.slots);
+        slots.filter(|(_, slot)| slot.is_some()).map(|(number, _)| number)
+    }
+
     fn slot(&mut self, number: i64) -> Option<&mut Option<Sent>> {
         let index = usize::try_from(number - self.first).ok()?;
         self.slots.get_mut(index)
     }
 
     fn drop_stale_waits(&mut self) {
-        while let Some(&Wait { number, .. }) = self.waits.front() {
-            if let Some(Some(_)) = self.slot(number) {
+        while let Some(wait) = self.waits.front() {
+            if wait.is_valid(self.first, &self.slots) {
                 return;
             }
             self.waits.pop_front();
         }
     }
+
+    /// Makes a message due behind those that are.
+    fn queue(&mut self, number: i64) {
+        if let Some(Some(sent)) = self.slot(number)
+            && !mem::replace(&mut sent.queued, true)
+        {
+            self.due.push_back(number);
+        }
+    }
 }
+
+impl Wait {
+    /// Whether the message is neither acknowledged nor sent again since.
+    fn is_valid(&self, first: i64, slots: &VecDeque<Option<Sent>>) -> bool {
+        let slot = usize::try_from(self.number - first).ok().and_then(|index| slots.get(index));
+        matches!(slot, Some(Some(sent)) if sent.at == self.since)
+    }
+}
+
+/// How many of the oldest messages are sent again while nobody answers.
+const CALLS: usize = 4;
+/// So many stale waits are left where they are.
+const FEW: usize = 64;
 
 fn as_number(count: usize) -> i64 {
     i64::try_from(count).expect("no memory holds so many")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-    const NOW: Acknowledged = Acknowledged::Now { stream: 3, payload: 1 };
-
-    /// An outbox with `count` messages of one byte, one sent each millisecond from `start` on.
-    fn sent(count: u8, start: Instant) -> Outbox {
-        let mut outbox = Outbox::new(200 * MS, 5000 * MS);
-        for number in 0..count {
-            let message = Bytes::copy_from_slice(&[number]);
-            outbox.sent(message, 1, 3, start + u32::from(number) * MS);
-        }
-        outbox
-    }
-
-    fn resent(outbox: &mut Outbox, now: Instant) -> Vec<u8> {
-        std::iter::from_fn(|| outbox.resend(now)).map(|message| message[0]).collect()
-    }
-
-    fn start() -> Instant {
-        crate::event::tests::now().instant
-    }
-
-    #[test]
-    fn a_message_is_sent_again_when_its_own_wait_is_over_and_not_before() {
-        let start = start();
-        let mut outbox = sent(3, start);
-        outbox.expire(start + 199 * MS);
-        assert!(resent(&mut outbox, start).is_empty());
-        assert_eq!(outbox.due_at(), Some(start + 200 * MS));
-        outbox.expire(start + 201 * MS);
-        assert_eq!(resent(&mut outbox, start + 201 * MS), [0, 1]);
-        assert_eq!(outbox.frames(), 3);
-    }
-
-    #[test]
-    fn only_what_is_missing_is_sent_again_wherever_it_stands() {
-        let start = start();
-        let mut outbox = sent(6, start);
-        for number in [0, 1, 3, 5] {
-            assert_eq!(outbox.acknowledged(number, start + 20 * MS), NOW);
-        }
-        outbox.expire(start + 1000 * MS);
-        assert_eq!(resent(&mut outbox, start + 1000 * MS), [2, 4]);
-    }
-
-    #[test]
-    fn what_is_acknowledged_between_due_and_sent_is_not_sent() {
-        let start = start();
-        let mut outbox = sent(2, start);
-        outbox.expire(start + 300 * MS);
-        outbox.acknowledged(0, start + 300 * MS);
-        assert_eq!(resent(&mut outbox, start + 300 * MS), [1]);
-    }
-
-    #[test]
-    fn silence_doubles_the_wait_between_two_sendings() {
-        let start = start();
-        let mut outbox = sent(1, start);
-        let mut now = start;
-        let mut gaps = Vec::new();
-        for _ in 0..6 {
-            let due = outbox.due_at().unwrap();
-            gaps.push((due - now).as_millis());
-            now = due;
-            outbox.expire(now);
-            assert_eq!(resent(&mut outbox, now), [0]);
-        }
-        assert_eq!(gaps, [200, 400, 800, 1600, 3200, 5000]);
-    }
-
-    #[test]
-    fn an_acknowledgement_of_a_message_sent_twice_measures_nothing() {
-        let start = start();
-        let mut outbox = sent(2, start);
-        outbox.acknowledged(0, start + 10 * MS);
-        let wait = outbox.rtt.wait();
-        outbox.expire(start + 500 * MS);
-        assert_eq!(resent(&mut outbox, start + 500 * MS), [1]);
-        outbox.acknowledged(1, start + 900 * MS);
-        assert_eq!(outbox.rtt.wait(), 2 * wait, "doubled by the silence, and by nothing else");
-    }
-
-    #[test]
-    fn a_lost_road_makes_all_due_in_order_and_at_once() {
-        let start = start();
-        let mut outbox = sent(5, start);
-        outbox.acknowledged(1, start + 10 * MS);
-        outbox.expire(start + 203 * MS);
-        assert_eq!(outbox.resend(start + 203 * MS).unwrap()[0], 0);
-        outbox.resend_all();
-        assert_eq!(outbox.due_at(), None);
-        assert_eq!(resent(&mut outbox, start + 210 * MS), [0, 2, 3, 4]);
-        assert_eq!(outbox.due_at(), Some(start + 410 * MS), "the new road is not to blame");
-    }
-
-    #[test]
-    fn an_acknowledgement_counts_once_and_only_for_what_was_sent() {
-        let start = start();
-        let mut outbox = sent(2, start);
-        assert_eq!(outbox.acknowledged(2, start), Acknowledged::NeverSent);
-        assert_eq!(outbox.acknowledged(-1, start), Acknowledged::NeverSent);
-        assert_eq!(outbox.acknowledged(i64::MIN, start), Acknowledged::NeverSent);
-        assert_eq!(outbox.acknowledged(1, start), NOW);
-        assert_eq!(outbox.acknowledged(1, start), Acknowledged::Before);
-        assert_eq!((outbox.frames(), outbox.bytes(), outbox.span()), (1, 1, 2));
-        assert_eq!(outbox.acknowledged(0, start), NOW);
-        assert_eq!(outbox.acknowledged(0, start), Acknowledged::Before);
-        assert_eq!((outbox.frames(), outbox.bytes(), outbox.span()), (0, 0, 0));
-        assert_eq!(outbox.due_at(), None);
-        assert_eq!(outbox.next_number(), 2);
-    }
-
-    #[test]
-    fn a_burst_of_losses_is_over_as_soon_as_all_are_sent_again() {
-        let start = start();
-        let mut outbox = sent(200, start);
-        let mut now = start + 200 * MS;
-        let mut last = 0;
-        while outbox.frames() > 0 {
-            outbox.expire(now);
-            for number in resent(&mut outbox, now) {
-                last = (now - start).as_millis();
-                outbox.acknowledged(i64::from(number), now + MS);
-            }
-            now += MS;
-        }
-        assert!(last <= 600, "the last one was sent again after {last} ms");
-    }
-
-    #[test]
-    fn waits_do_not_pile_up_behind_one_message_that_is_never_acknowledged() {
-        let start = start();
-        let mut outbox = sent(1, start);
-        let mut now = start;
-        for number in 1..10_000 {
-            now += 10 * MS;
-            outbox.sent(Bytes::from_static(b"x"), 1, 3, now);
-            outbox.acknowledged(number, now + MS);
-            outbox.expire(now + MS);
-            resent(&mut outbox, now + MS);
-        }
-        assert_eq!(outbox.frames(), 1);
-        assert!(outbox.waits.len() <= 1000, "{} waits", outbox.waits.len());
-    }
 }

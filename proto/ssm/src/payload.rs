@@ -155,6 +155,12 @@ pub(crate) fn acknowledged_number(payload: &[u8]) -> Option<i64> {
     serde_json::from_slice::<Number>(payload).ok().map(|acknowledgement| acknowledgement.number)
 }
 
+/// Which message an acknowledgement says that it is for; `None` where it does not say it as we would.
+pub(crate) fn acknowledged_id(payload: &[u8]) -> Option<MessageId> {
+    let read = serde_json::from_slice::<Acknowledgement>(payload).ok()?;
+    MessageId::parse(&read.acknowledged_message_id)
+}
+
 fn put_decimal(out: &mut BytesMut, number: i64) {
     let mut digits = [0; 20];
     let mut at = digits.len();

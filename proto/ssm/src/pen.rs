@@ -12,25 +12,26 @@ pub(crate) struct Pen {
     dice: Dice,
     /// One piece of memory serves several messages.
     paper: BytesMut,
-    most: usize,
 }
 
 impl Pen {
-    /// A pen for messages of at most `most` bytes of payload; the seed decides their names.
-    pub(crate) fn new(seed: u64, most: usize) -> Self {
-        Self { dice: Dice::new(seed), paper: BytesMut::new(), most: most.max(ROOM_FOR_NOTES) }
+    /// A pen; the seed decides the messages' names.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { dice: Dice::new(seed), paper: BytesMut::new() }
     }
 
-    /// Writes a message whose payload `fill` appends; none where it appends nothing.
+    /// Writes a message whose payload, of about `room` bytes, `fill` appends; none where it appends
+    /// nothing.
     pub(crate) fn write(
         &mut self,
         kind: &MessageKind,
         seq: i64,
         payload_type: u32,
         now: Now,
+        room: usize,
         fill: impl FnOnce(&mut BytesMut),
     ) -> Option<Bytes> {
-        let most = HEADER + self.most;
+        let most = HEADER + room.max(ROOM_FOR_NOTES);
         if self.paper.capacity() < most {
             self.paper.reserve(most.max(PAPER));
         }

@@ -9,6 +9,15 @@
 //!
 //! The agent says that the handshake is complete before its port session takes data; what comes too
 //! early it leaves unacknowledged, and it must be sent again. So the race is run with little.
+//!
+//! After that the window follows the road. Whatever is on its way stands in *one* queue, in front of
+//! the slowest part of the road or of a destination that reads slowly (the agent acknowledges what it
+//! could write on, so that its pace is seen here), and a short query waits for all of it. The window
+//! therefore grows while acknowledgements come about as quickly as they ever did, and shrinks when even
+//! the quickest of a round trip took much longer: jitter and losses make some slow, a queue all of
+//! them. Some room is kept for streams that have little on their way.
+
+use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::outbox::Outbox;
@@ -19,7 +28,14 @@ pub(crate) struct Window {
     race: Race,
     first_frames: usize,
     frames: usize,
+    most_bytes: usize,
     bytes: usize,
+    /// Up to here it grows by doubling.
+    threshold: usize,
+    /// Whether it was all that kept somebody from sending, since the round began.
+    limited: bool,
+    round: Round,
+    quickest: Quickest,
 }
 
 #[derive(Debug)]
@@ -32,24 +48,71 @@ enum Race {
     Won,
 }
 
+/// From some message to the acknowledgement of one that was sent later.
+#[derive(Debug, Default)]
+struct Round {
+    ends_at: i64,
+    quickest: Option<Duration>,
+}
+
+/// The quickest acknowledgement of late.
+#[derive(Debug, Default)]
+struct Quickest {
+    before: Option<Duration>,
+    now: Option<Duration>,
+    since: Option<Instant>,
+}
+
+/// How much room there is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Room {
+    /// For everybody.
+    All,
+    /// For those that have little on their way.
+    Little,
+    /// None.
+    None,
+}
+
 impl Window {
     /// The window of a channel that has not sent any data.
     pub(crate) fn new(config: &Config) -> Self {
+        let most_bytes = config.window_bytes.max(1);
         Self {
             race: Race::Silence,
             first_frames: config.first_frames.max(1),
             frames: config.window_frames.max(1),
-            bytes: config.window_bytes.max(1),
+            most_bytes,
+            bytes: most_bytes.min(FIRST_BYTES),
+            threshold: most_bytes,
+            limited: false,
+            round: Round::default(),
+            quickest: Quickest::default(),
         }
     }
 
-    /// Whether one more message with data may be sent.
-    pub(crate) fn has_room(&self, outbox: &Outbox) -> bool {
-        let frames = match self.race {
-            Race::Silence | Race::On { .. } => self.first_frames,
-            Race::Won => self.frames,
+    /// Whether one more message with data may be sent, and by whom.
+    pub(crate) fn room(&mut self, outbox: &Outbox) -> Room {
+        let (frames, bytes) = (outbox.frames(), outbox.bytes());
+        let Race::Won = self.race else {
+            let room = frames < self.first_frames && bytes < self.bytes;
+            return if room { Room::All } else { Room::None };
         };
-        outbox.frames() < frames && outbox.bytes() < self.bytes && outbox.span() < WIDEST_SPAN
+        if outbox.span() >= WIDEST_SPAN {
+            return Room::None;
+        }
+        if frames < self.frames && bytes < self.bytes {
+            return Room::All;
+        }
+        self.limited = true;
+        let spare = (self.frames / SPARE, self.most_bytes / SPARE);
+        let room = frames < self.frames + spare.0 && bytes < self.bytes + spare.1;
+        if room { Room::Little } else { Room::None }
+    }
+
+    /// Whether the agent takes data.
+    pub(crate) fn is_won(&self) -> bool {
+        matches!(self.race, Race::Won)
     }
 
     /// Takes in that a message with data is sent.
@@ -59,19 +122,79 @@ impl Window {
         }
     }
 
-    /// Takes in that a message, of whatever kind, is acknowledged.
-    pub(crate) fn acknowledged(&mut self, number: i64) {
+    /// Takes in that a message, of whatever kind, is acknowledged, and how long that took; `next` is
+    /// the number of the next message.
+    pub(crate) fn acknowledged(
+        &mut self,
+        number: i64,
+        took: Option<Duration>,
+        next: i64,
+        now: Instant,
+    ) {
         if let Race::On { first } = self.race
             && number >= first
         {
             self.race = Race::Won;
         }
+        if let Some(took) = took {
+            self.quickest.measured(took, now);
+            self.round.quickest = Some(self.round.quickest.map_or(took, |other| other.min(took)));
+        }
+        if number >= self.round.ends_at {
+            self.end_round(next);
+        }
+    }
+
+    /// Takes in that the road is another one: what was measured is of the one before.
+    pub(crate) fn road_ready(&mut self) {
+        self.quickest = Quickest::default();
+        self.round.quickest = None;
+    }
+
+    fn end_round(&mut self, next: i64) {
+        let queue = match (self.round.quickest, self.quickest.get()) {
+            (Some(took), Some(quickest)) => took > quickest + MOST_QUEUE.max(quickest / 2),
+            // Everything had to be sent again: nobody knows how long it takes.
+            (None, Some(_) | None) | (Some(_), None) => false,
+        };
+        if queue {
+            self.bytes = (self.bytes / 4 * 3).max(LEAST_BYTES).min(self.most_bytes);
+            self.threshold = self.bytes;
+        } else if self.limited {
+            let more = if self.bytes < self.threshold { self.bytes } else { self.bytes / 8 };
+            self.bytes = (self.bytes + more).min(self.most_bytes);
+        }
+        self.limited = false;
+        self.round = Round { ends_at: next, quickest: None };
+    }
+}
+
+impl Quickest {
+    fn measured(&mut self, took: Duration, now: Instant) {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= REMEMBERED) {
+            (self.before, self.now, self.since) = (self.now, None, Some(now));
+        }
+        self.now = Some(self.now.map_or(took, |other| other.min(took)));
+    }
+
+    fn get(&self) -> Option<Duration> {
+        self.now.into_iter().chain(self.before).min()
     }
 }
 
 /// How far the newest message may be ahead of the oldest unacknowledged: the agent keeps 100,000
 /// that came too early, Amazon's plugin 10,000.
 const WIDEST_SPAN: usize = 8192;
+/// What is on its way at first: 12 MB/s at 20 ms.
+const FIRST_BYTES: usize = 256 << 10;
+/// No road is so slow that it wants less.
+const LEAST_BYTES: usize = 64 << 10;
+/// A queue that nobody feels; half the quickest round trip where that is more.
+const MOST_QUEUE: Duration = Duration::from_millis(25);
+/// This part of the window is there for short queries when the window is full.
+const SPARE: usize = 8;
+/// How long the quickest acknowledgement is believed in: roads change.
+const REMEMBERED: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -79,6 +202,120 @@ mod tests {
 
     use super::*;
     use crate::event::tests::now;
+    use crate::outbox::Acknowledged;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A window on a road of some length, which takes so many bytes a millisecond, and a stream that has
+    /// no end of data in messages of 1024 bytes.
+    struct Road {
+        window: Window,
+        outbox: Outbox,
+        start: Instant,
+        time: u32,
+        delay: u32,
+        pace: usize,
+        /// When each message is acknowledged, and the queue's end in bytes.
+        wire: std::collections::BTreeMap<(u32, i64), ()>,
+        queued: usize,
+        acknowledged: usize,
+    }
+
+    impl Road {
+        fn new(delay: u32, pace: usize) -> Self {
+            let config = Config::default();
+            Self {
+                window: Window::new(&config),
+                outbox: Outbox::new(config.rto_floor, config.rto_ceiling),
+                start: now().instant,
+                time: 0,
+                delay,
+                pace,
+                wire: std::collections::BTreeMap::new(),
+                queued: 0,
+                acknowledged: 0,
+            }
+        }
+
+        /// A time passes; the jitter is what some messages take longer.
+        fn pass(&mut self, ms: u32, jitter: u32) {
+            for _ in 0..ms {
+                self.time += 1;
+                let now = self.start + self.time * MS;
+                self.queued = self.queued.saturating_sub(self.pace);
+                while let Some(entry) = self.wire.first_entry()
+                    && entry.key().0 <= self.time
+                {
+                    let number = entry.remove_entry().0.1;
+                    let Acknowledged::Now { payload, took, .. } =
+                        self.outbox.acknowledged(number, now)
+                    else {
+                        panic!("twice")
+                    };
+                    self.acknowledged += payload;
+                    self.window.acknowledged(number, took, self.outbox.next_number(), now);
+                }
+                while let Room::All = self.window.room(&self.outbox) {
+                    let number = self.outbox.next_number();
+                    self.queued += 1024;
+                    let queue = u32::try_from(self.queued / self.pace).unwrap();
+                    let late = u32::try_from(number).unwrap().wrapping_mul(7919) % (jitter + 1);
+                    self.wire.insert((self.time + 1 + self.delay + queue + late, number), ());
+                    self.outbox.sent(Bytes::from_static(b"x"), 1024, 3, now);
+                    self.window.data_sent(number);
+                }
+            }
+        }
+
+        /// What is delivered in a second from now, in thousands of bytes.
+        fn per_second(&mut self, jitter: u32) -> usize {
+            let before = self.acknowledged;
+            self.pass(1000, jitter);
+            (self.acknowledged - before) / 1000
+        }
+    }
+
+    #[test]
+    fn a_long_and_wide_road_is_filled() {
+        for delay in [20, 50] {
+            let mut road = Road::new(delay, 60_000);
+            road.pass(1000, 0);
+            let speed = road.per_second(0);
+            assert!(speed > 44_000, "{speed} KB/s at {delay} ms");
+        }
+    }
+
+    #[test]
+    fn a_narrow_road_is_filled_and_no_queue_is_built_in_front_of_it() {
+        for (delay, pace) in [(0, 2_000), (20, 2_000), (20, 10_000)] {
+            let mut road = Road::new(delay, pace);
+            road.pass(3000, 0);
+            let speed = road.per_second(0);
+            assert!(speed > pace * 9 / 10, "{speed} KB/s of {pace}");
+            let queue = road.queued / pace;
+            assert!(queue < 70, "the queue is {queue} ms at {delay} ms and {pace} KB/s");
+        }
+    }
+
+    #[test]
+    fn jitter_is_not_taken_for_a_queue() {
+        let mut road = Road::new(20, 60_000);
+        road.pass(2000, 100);
+        let speed = road.per_second(100);
+        assert!(speed > 20_000, "{speed} KB/s");
+    }
+
+    #[test]
+    fn a_full_window_has_room_for_those_that_have_little_on_their_way_and_not_for_ever() {
+        let mut road = Road::new(1000, 60_000);
+        road.pass(1100, 0);
+        let mut window = road.window;
+        assert_eq!(window.room(&road.outbox), Room::Little);
+        while let Room::Little = window.room(&road.outbox) {
+            road.outbox.sent(Bytes::from_static(b"x"), 1024, 5, road.start);
+        }
+        assert_eq!(window.room(&road.outbox), Room::None);
+    }
 
     #[test]
     fn the_newest_message_does_not_run_away_from_the_oldest() {
@@ -89,15 +326,15 @@ mod tests {
         let send = |outbox: &mut Outbox| outbox.sent(Bytes::from_static(b"x"), 1, 3, now);
         send(&mut outbox);
         window.data_sent(0);
-        window.acknowledged(0);
+        window.acknowledged(0, None, 1, now);
         let mut number = 1;
-        while window.has_room(&outbox) {
+        while window.room(&outbox) != Room::None {
             send(&mut outbox);
             outbox.acknowledged(number, now);
             number += 1;
         }
         assert_eq!((number, outbox.frames()), (8192, 1));
         outbox.acknowledged(0, now);
-        assert!(window.has_room(&outbox));
+        assert_eq!(window.room(&outbox), Room::All);
     }
 }

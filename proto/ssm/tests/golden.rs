@@ -343,7 +343,7 @@ impl<'a> Player<'a> {
             match event {
                 Event::Opened { agent_version } => self.ours.agent_version = Some(agent_version),
                 Event::Readable(id) => self.read(id),
-                Event::Writable(_) => {}
+                Event::Writable(_) | Event::PayloadSize(_) | Event::ProbeFailed(_) => {}
                 Event::StreamEnded(id, end) => {
                     assert!(matches!(end, StreamEnd::Finished | StreamEnd::DialFailed));
                     self.ours.ends.push(format!("{id}: {end:?}"));

@@ -160,7 +160,8 @@ impl Life {
         let timer = self.channel.timeout();
         assert!(timer.is_none_or(|(at, _)| at > now.instant), "seed {seed}: {timer:?} has passed");
         let notes = 2; // the response and the flag do not wait for the window
-        assert!(self.channel.unacknowledged() <= self.window + notes, "seed {seed}");
+        let spare = self.window / 8; // for those that have little on their way
+        assert!(self.channel.unacknowledged() <= self.window + spare + notes, "seed {seed}");
         let waiting = self.channel.unacknowledged() > 0 && self.down_until.is_none();
         assert!(!waiting || timer.is_some(), "seed {seed}: nobody looks after what was sent");
     }

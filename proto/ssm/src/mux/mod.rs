@@ -27,8 +27,8 @@ pub(crate) struct Mux {
     streams: BTreeMap<u32, Stream>,
     /// The number of the next stream; `None` when all are used up.
     next: Option<u32>,
-    /// The streams that have something to send, by mark.
-    round: BTreeSet<(u64, u32)>,
+    /// The streams that have something to send, by mark; at one mark those first that have come back.
+    round: BTreeSet<(u64, bool, u32)>,
     /// The mark of the turn before.
     mark: u64,
     decoder: Decoder,
@@ -225,8 +225,8 @@ impl Mux {
             self.nop_wanted = false;
         }
         let (mut packed, mut largest) = (Packed::default(), 0);
-        while let Some((mark, id)) = self.next_turn(bound) {
-            self.round.remove(&(mark, id));
+        while let Some(place @ (mark, _, id)) = self.next_turn(bound) {
+            self.round.remove(&place);
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             self.mark = mark;
             let (before, unsent) = (out.len(), stream.outgoing.unsent());
@@ -246,10 +246,10 @@ impl Mux {
                     self.forget_if_over(id);
                 }
                 Turn::More => {
-                    self.round.insert((stream.mark, id));
+                    self.round.insert((stream.mark, true, id));
                 }
                 Turn::NoRoom => {
-                    self.round.insert((stream.mark, id));
+                    self.round.insert(if part == 0 { place } else { (stream.mark, true, id) });
                     break;
                 }
             }
@@ -270,9 +270,9 @@ impl Mux {
     }
 
     /// Whose turn is next, of those that have less than `bound` in flight.
-    fn next_turn(&self, bound: usize) -> Option<(u64, u32)> {
+    fn next_turn(&self, bound: usize) -> Option<(u64, bool, u32)> {
         let may = |id: &u32| self.streams.get(id).is_none_or(|stream| stream.in_flight < bound);
-        self.round.iter().find(|(_, id)| may(id)).copied()
+        self.round.iter().find(|(_, _, id)| may(id)).copied()
     }
 
     fn receive_data(&mut self, id: u32, data: Bytes, events: &mut VecDeque<Event>) -> usize {
@@ -327,7 +327,7 @@ impl Mux {
         {
             stream.in_round = true;
             stream.mark = stream.mark.max(self.mark);
-            self.round.insert((stream.mark, id));
+            self.round.insert((stream.mark, false, id));
         }
     }
 

@@ -78,19 +78,82 @@ fn opening_first_bytes_and_end_share_one_message() {
 }
 
 #[test]
-fn a_short_query_waits_for_one_message_of_each_busy_stream() {
+fn a_short_query_waits_for_one_message_at_most_however_many_streams_are_busy() {
     let mut mux = mux(Config::default());
-    let busy = [mux.open().unwrap(), mux.open().unwrap()];
-    sent(&mut mux, 1024);
-    for id in busy {
-        assert_eq!(mux.write(id, &[0; 60_000]), Ok(60_000));
+    let busy: Vec<StreamId> = (0..8).map(|_| mux.open().unwrap()).collect();
+    for id in &busy {
+        assert_eq!(mux.write(*id, &[0; 60_000]), Ok(60_000));
     }
-    sent(&mut mux, 1024);
-    let short = mux.open().unwrap();
+    for messages in [8, 1, 3, 8, 20] {
+        (0..messages).for_each(|_| drop(sent(&mut mux, 1024)));
+        let short = mux.open().unwrap();
+        mux.write(short, b"select 1").unwrap();
+        let waited = (0..).find(|_| sent(&mut mux, 1024).iter().any(|f| f.stream == short.0));
+        assert!(waited.unwrap() <= 1, "it waited for {waited:?} messages");
+    }
+}
+
+#[test]
+fn busy_streams_get_equal_shares_and_one_that_comes_and_goes_gets_no_more() {
+    let mut mux = mux(Config::default());
+    let ids = [mux.open(), mux.open(), mux.open()].map(Result::unwrap);
+    let mut carried = BTreeMap::new();
+    for round in 0..600 {
+        for id in &ids[..2] {
+            mux.write(*id, &[0; 4000]).unwrap();
+        }
+        if round % 2 == 0 {
+            mux.write(ids[2], &[0; 3000]).unwrap();
+        }
+        for frame in sent(&mut mux, 1024) {
+            *carried.entry(frame.stream).or_insert(0) += frame.data.len();
+        }
+    }
+    let (least, most) = (carried.values().min().unwrap(), carried.values().max().unwrap());
+    assert!(most - least < 5000, "{carried:?}");
+}
+
+#[test]
+fn a_stream_with_too_much_in_flight_sends_nothing_and_the_others_go_on() {
+    let mut mux = mux(Config::default());
+    let (bulk, short) = (mux.open().unwrap(), mux.open().unwrap());
+    mux.write(bulk, &[0; 60_000]).unwrap();
+    let pack = |mux: &mut Mux, bound| {
+        let mut out = BytesMut::new();
+        let packed = mux.pack(&mut out, 1024, bound, &mut VecDeque::new());
+        (packed.stream, out.len())
+    };
+    assert_eq!(pack(&mut mux, 2000), (3, 1024));
+    assert_eq!(pack(&mut mux, 2000).0, 3);
+    assert!(!mux.has_output(2000) && mux.has_output(3000), "the other one is opened");
     mux.write(short, b"select 1").unwrap();
-    let order: Vec<Vec<u32>> =
-        (0..3).map(|_| sent(&mut mux, 1024).iter().map(|frame| frame.stream).collect()).collect();
-    assert_eq!(order, [vec![7, 7, 5], vec![3], vec![5]]);
+    assert_eq!(pack(&mut mux, 2000), (5, 8 + 8));
+    assert!(!mux.has_output(2000));
+    mux.acknowledged(3, 1024);
+    assert_eq!(pack(&mut mux, 2000).0, 3);
+    assert_eq!(mux.stream_stats(bulk).unwrap().unacknowledged, 2048);
+}
+
+#[test]
+fn a_reader_that_is_behind_keeps_no_more_memory_than_is_counted_and_loses_nothing() {
+    let mut mux = mux(Config { unread_per_stream: 200_000, ..Config::default() });
+    let id = mux.open().unwrap();
+    let text: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let mut came = 0;
+    for part in text.chunks(700) {
+        let before = mux.unread();
+        let data = Bytes::copy_from_slice(part);
+        received(&mut mux, &[Frame { command: Command::Psh, stream: 3, data }]);
+        came += part.len();
+        assert!(mux.unread() > before && mux.unread() < came + came / 4 + 200);
+        assert_eq!(mux.is_full(), mux.unread() >= 200_000);
+    }
+    assert!(mux.is_full() && mux.stream_stats(id).unwrap().full);
+    let mut read = Vec::new();
+    while let Some(data) = mux.read(id, 9_000).unwrap() {
+        read.extend_from_slice(&data);
+    }
+    assert!(read == text && mux.unread() == 0 && !mux.is_full());
 }
 
 #[test]
@@ -227,6 +290,43 @@ fn a_failed_dial_belongs_to_the_next_end_of_a_stream_that_nothing_came_from() {
             "StreamEnded(StreamId(7), Finished)",
         ]
     );
+}
+
+#[test]
+fn a_failed_dial_is_never_that_of_a_stream_which_was_dialed_before_one_that_was_heard() {
+    let mut mux = mux(Config::default());
+    (0..4).for_each(|_| assert!(mux.open().is_ok()));
+    sent(&mut mux, 1024);
+    // 3 is reached and says nothing, 5 answers, 7 and 9 cannot be reached.
+    received(&mut mux, &[frame(Command::Psh, 5, b"reached")]);
+    mux.dial_failed();
+    mux.dial_failed();
+    let ends = [3, 7, 9, 5].map(|id| frame(Command::Fin, id, b""));
+    assert_eq!(
+        received(&mut mux, &ends),
+        [
+            "StreamEnded(StreamId(3), Finished)",
+            "StreamEnded(StreamId(7), DialFailed)",
+            "StreamEnded(StreamId(9), DialFailed)",
+            "StreamEnded(StreamId(5), Finished)",
+        ]
+    );
+}
+
+#[test]
+fn whether_a_stream_was_answered_and_what_was_sent_since_can_be_asked() {
+    let mut mux = mux(Config::default());
+    let id = mux.open().unwrap();
+    mux.write(id, b"hello").unwrap();
+    let stats = mux.stream_stats(id).unwrap();
+    assert_eq!((stats.answered, stats.unsent, stats.unanswered), (false, 5, 0));
+    sent(&mut mux, 1024);
+    let stats = mux.stream_stats(id).unwrap();
+    assert_eq!((stats.answered, stats.unsent, stats.unanswered), (false, 0, 5));
+    received(&mut mux, &[frame(Command::Psh, 3, b"hi")]);
+    let stats = mux.stream_stats(id).unwrap();
+    assert_eq!((stats.answered, stats.unanswered), (true, 0));
+    assert_eq!((mux.bytes(), mux.stream_stats(StreamId(5))), ((5, 2), None));
 }
 
 #[test]
