@@ -18,15 +18,15 @@ sleep 0 || exit 127
 patience=$1 alone=0 age=0
 while [ "$age" -lt "$3" ]; do
 	live='' sighted='' hidden=''
-	for file in /proc/[0-9]*/cmdline; do
+	for process in /proc/[0-9]*; do
 		# The zero bytes between the words fall away; a process that has just gone reads as nothing.
 		line=''
-		{ read -r line <"$file"; } 2>/dev/null
+		{ read -r line <"$process/cmdline"; } 2>/dev/null
 		case $line in
 		# In brackets, because this very text is a command line, too.
 		ssm-session-worke[r]* | */ssm-session-worke[r]*) live=1 ;;
 		?*) sighted=1 ;;
-		*) [ ! -e "$file" ] || [ -r "$file" ] || hidden=1 ;;
+		*) { true <"$process/cmdline"; } 2>/dev/null || [ ! -e "$process" ] || hidden=1 ;;
 		esac
 	done
 	if [ "$live" ]; then

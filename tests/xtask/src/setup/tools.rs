@@ -57,6 +57,17 @@ const TOOLS: &[Tool] = &[
         linux_only: true,
         package: Package { what: "unshare", apt: &["util-linux"], brew: "" },
     },
+    // The shells that a bastion's watchdog may meet.
+    Tool {
+        program: "dash",
+        linux_only: true,
+        package: Package { what: "dash", apt: &["dash"], brew: "" },
+    },
+    Tool {
+        program: "busybox",
+        linux_only: true,
+        package: Package { what: "BusyBox", apt: &["busybox"], brew: "" },
+    },
     Tool {
         program: "systemd-socket-activate",
         linux_only: true,
