@@ -300,8 +300,8 @@ mod tests {
         assert_eq!((stats.rate_up, stats.rate_down), (370, 500));
         let stats = meter.stats(0, start + 1600 * MS);
         assert_eq!((stats.rate_up, stats.rate_down), (70, 0));
-        up(&meter, 1, start + 3600_000 * MS);
-        let stats = meter.stats(0, start + 3600_500 * MS);
+        up(&meter, 1, start + 3_600_000 * MS);
+        let stats = meter.stats(0, start + 3_600_500 * MS);
         assert_eq!((stats.rate_up, stats.bytes_up, stats.bytes_down), (1, 371, 500));
     }
 }

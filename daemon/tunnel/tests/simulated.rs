@@ -5,7 +5,11 @@
 #![expect(clippy::disallowed_methods, reason = "a test has no tasks of the daemon's")]
 #![expect(clippy::print_stdout, reason = "it is its own harness")]
 
-use std::collections::BTreeMap;
+#[path = "simulated/cuts.rs"]
+mod cuts;
+#[path = "simulated/stage.rs"]
+mod stage;
+
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -13,13 +17,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bastion_sim::container::{Container, ContainerSpec, WORKER};
-use bastion_sim::gateway::{GatewaySettings, SessionSpec};
-use bastion_sim::{Sim, SimConfig};
-use ssm_tunnel::{Closed, FirstByte, Grant, Keys, Never, OpenError, Options, StreamEnd, Tunnel};
+use bastion_sim::container::WORKER;
+use ssm_tunnel::{Closed, FirstByte, Grant, Never, OpenError, Options, StreamEnd, Tunnel};
+use stage::{STORY, Stage, echo, pattern, there_and_back};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::TcpListener;
 
 type Story = fn() -> Pin<Box<dyn Future<Output = ()>>>;
 
@@ -44,6 +46,8 @@ const STORIES: &[(&str, Story)] = &[
     ("a_wrong_key_or_no_key_is_refused_at_the_upgrade", || {
         Box::pin(a_wrong_key_or_no_key_is_refused_at_the_upgrade())
     }),
+    ("cuts_at_random_places_lose_no_byte_on_one_stream", || Box::pin(cuts::on_streams(1))),
+    ("cuts_at_random_places_lose_no_byte_on_eight_streams", || Box::pin(cuts::on_streams(8))),
     ("closing_ends_the_session_at_the_gateway", || {
         Box::pin(closing_ends_the_session_at_the_gateway())
     }),
@@ -64,7 +68,9 @@ fn main() -> ExitCode {
             .enable_all()
             .build()
             .unwrap();
-        runtime.block_on(async { tokio::time::timeout(STORY, story()).await.unwrap() });
+        runtime.block_on(async {
+            tokio::time::timeout(STORY * cuts::length(), story()).await.unwrap()
+        });
         println!("test {name} ... ok");
     }
     let left_out = STORIES.len() - stories.len();
@@ -185,98 +191,3 @@ async fn closing_ends_the_session_at_the_gateway() {
         .until(STORY, |sim| sim.gateway().sessions().iter().all(|session| session.ended.is_some()));
     assert!(ended.await, "the session lives on");
 }
-
-/// A simulator with one container in which an agent serves.
-struct Stage {
-    sim: Sim,
-    container: Container,
-}
-
-impl Stage {
-    async fn set(alter: impl FnOnce(&mut GatewaySettings)) -> Self {
-        let sim = Sim::start(SimConfig::default()).await.unwrap();
-        sim.gateway().alter(|settings| {
-            settings.agent.pause = Duration::ZERO;
-            settings.agent.linger = Duration::ZERO;
-            alter(settings);
-        });
-        let spec = ContainerSpec {
-            name: "proxy".into(),
-            command: vec!["sleep".into(), "600".into()],
-            environment: BTreeMap::new(),
-            worker_exe: std::env::current_exe().unwrap(),
-        };
-        let container = Container::start(spec).await.unwrap();
-        Self { sim, container }
-    }
-
-    fn grant(&self, host: &str, port: u16) -> Grant {
-        let id = format!("tunnel-{}", self.sim.gateway().sessions().len());
-        let token = self.sim.gateway().open(SessionSpec {
-            id: id.clone(),
-            task: "task".into(),
-            container: self.container.clone(),
-            host: host.into(),
-            port: port.to_string(),
-            local_port: "0".into(),
-        });
-        let env: BTreeMap<String, String> = self.sim.env().into_iter().collect();
-        let gateway = self.sim.endpoint().replace("http://", "ws://");
-        Grant {
-            url: format!("{gateway}/v1/data-channel/{id}?role=publish_subscribe"),
-            token,
-            region: env["AWS_REGION"].clone(),
-            keys: Some(Keys {
-                access_key_id: env["AWS_ACCESS_KEY_ID"].clone(),
-                secret_access_key: env["AWS_SECRET_ACCESS_KEY"].clone(),
-                session_token: env.get("AWS_SESSION_TOKEN").cloned(),
-            }),
-        }
-    }
-
-    async fn tunnel(&self, host: &str, port: u16) -> (Tunnel, JoinHandle<Closed>) {
-        let opened =
-            Tunnel::open(self.grant(host, port), Options::default(), Arc::new(Never)).await;
-        let (tunnel, driver) = opened.unwrap();
-        (tunnel, tokio::spawn(driver))
-    }
-}
-
-/// A destination that says what it hears; its port.
-async fn echo() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(tokio::spawn(async move {
-        loop {
-            let (tcp, _from) = listener.accept().await.unwrap();
-            drop(tokio::spawn(say_again(tcp)));
-        }
-    }));
-    port
-}
-
-async fn say_again(mut tcp: TcpStream) {
-    tcp.set_nodelay(true).unwrap();
-    let (mut reader, mut writer) = tcp.split();
-    // However the visit ends, the echo has nothing to add.
-    let _how = tokio::io::copy(&mut reader, &mut writer).await;
-}
-
-async fn there_and_back(tunnel: &Tunnel, length: usize) {
-    let sent = pattern(length);
-    let mut received = vec![0; length];
-    let (mut reader, mut writer) =
-        tokio::io::split(tunnel.open_stream(FirstByte::AnyTime).await.unwrap());
-    let (wrote, read) = tokio::join!(writer.write_all(&sent), reader.read_exact(&mut received));
-    wrote.unwrap();
-    read.unwrap();
-    assert!(sent == received, "the echo came back changed");
-}
-
-/// Bytes that tell their own place.
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at % 251 + at / 251 % 256).to_le_bytes()[0]).collect()
-}
-
-/// Longest that a story may take, on a machine busy with others.
-const STORY: Duration = Duration::from_secs(60);
