@@ -245,6 +245,11 @@ fn middlebox(site: &str) -> Problem {
         .hint("look for a proxy or a filter between this machine and ssmmessages.<region>.amazonaws.com:443")
 }
 
+/// The same problem, with the visitor who met it.
+pub fn naming(problem: Problem, visitor: &str) -> Problem {
+    problem.because(format!("the visitor was {visitor}"))
+}
+
 fn name_refused(target: &Target) -> Problem {
     let message = format!("the bastion cannot use the address of {}", target.name);
     Problem::new("D25", Sort::DatabaseUnreachable, message)
@@ -336,6 +341,22 @@ pub fn place_taken(target: &str, err: &dyn std::error::Error, owner: Option<&Own
     }
 }
 
+/// What the config does not let in has come.
+pub fn not_let_in(target: &str, visitor: &str, container: bool) -> Problem {
+    let message = format!("a visitor of {target} was not let in");
+    let problem =
+        Problem::new("D33", Sort::NotPermitted, message).because(format!("it is {visitor}"));
+    if container {
+        problem.hint(format!(
+            "allow = [\"same-user\", \"docker\"] under [target.{target}] lets containers in"
+        ))
+    } else {
+        problem.because("only the user that bastiond runs as is let in").hint(format!(
+            "allow = [\"any\"] under [target.{target}] lets every user of this machine in"
+        ))
+    }
+}
+
 /// Somebody else's daemon was called.
 pub fn not_your_daemon() -> Problem {
     Problem::new("D32", Sort::NotPermitted, "this bastiond serves another user")
@@ -345,7 +366,9 @@ pub fn not_your_daemon() -> Problem {
 fn reconnects(target: &Target) -> Problem {
     let message = format!("a program keeps connecting to {} and asks for nothing", target.name);
     Problem::new("D31", Sort::Failed, message)
-        .because("it came back right after it was closed for silence, so no bastion is started for it")
+        .because(
+            "it came back right after it was closed for silence, so no bastion is started for it",
+        )
         .hint(format!("to use it: bastionctl open {}", target.name))
 }
 
@@ -363,7 +386,10 @@ fn silent(target: &Target, after: Duration) -> Problem {
     let message = format!("the bastion for {} was stopped: nobody used it", target.name);
     Problem::new("D31", Sort::Failed, message)
         .because(format!("whoever was connected had been silent for {} min", after.as_secs() / 60))
-        .hint(format!("to let silent visits hold it: silent_after = \"0\" under [target.{}]", target.name))
+        .hint(format!(
+            "to let silent visits hold it: silent_after = \"0\" under [target.{}]",
+            target.name
+        ))
         .hint(format!("bastionctl open {}", target.name))
 }
 
@@ -439,6 +465,21 @@ fn took_too_long(target: &Target, stage: bastion_api::Stage) -> Problem {
     Problem::new(code, Sort::TimedOut, message)
         .because(format!("it hung while {}", stage.words()))
         .hint(format!("try again, or set start_timeout under [site.{}]", target.site.name))
+}
+
+/// A person asked for more tunnels than can be had.
+pub fn too_few_tunnels(target: &Target, standing: usize, wanted: usize) -> Problem {
+    let message = format!("only {standing} of {wanted} tunnels to {} can be had", target.name);
+    Problem::new("D20", Sort::BastionFailed, message)
+        .because(format!(
+            "a bastion of site {} carries {} at most, and an agent takes two unless told otherwise",
+            target.site.name, target.tunnels_per_bastion
+        ))
+        .hint(format!("those that stand are there: bastionctl status {}", target.name))
+        .hint(format!(
+            "where the agent takes more: tunnels_per_bastion = {wanted} under [site.{}]",
+            target.site.name
+        ))
 }
 
 /// A tunnel that stood is gone.

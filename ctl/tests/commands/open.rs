@@ -36,7 +36,7 @@ fn start() -> Answer {
 fn without_a_terminal_there_is_a_line_a_stage() {
     let daemon = Daemon::new([(OPEN, start())]);
     run(&daemon, "open prod-db").is("open");
-    assert_eq!(daemon.heard(), [format!("{OPEN} {{\"hold_seconds\":null}}")]);
+    assert_eq!(daemon.heard(), [format!("{OPEN} {{\"hold_seconds\":null,\"tunnels\":null}}")]);
 }
 
 #[test]
@@ -84,7 +84,27 @@ fn a_hold_is_asked_for_in_seconds_and_told_in_words() {
     line["hold_until"] = json!(until.to_string());
     let daemon = Daemon::new([(OPEN, Answer::lines([line]))]);
     run(&daemon, "open prod-db --hold 2h").is("open_hold");
-    assert_eq!(daemon.heard(), [format!("{OPEN} {{\"hold_seconds\":7200}}")]);
+    assert_eq!(daemon.heard(), [format!("{OPEN} {{\"hold_seconds\":7200,\"tunnels\":null}}")]);
+}
+
+#[test]
+fn a_fan_out_tells_how_many_tunnels_stand_and_ends_when_all_do() {
+    let mut target = ready("prod-db");
+    target["tunnels"] = json!(8);
+    let tunnels = |standing| json!({ "event": "tunnels", "standing": standing, "wanted": 8 });
+    let lines = [stage("connecting", 8.0), tunnels(1), tunnels(5), opened(target, 12.0)];
+    let daemon = Daemon::new([(OPEN, Answer::lines(lines))]);
+    run(&daemon, "open prod-db --fan-out 8").is("open_fan_out");
+    assert_eq!(daemon.heard(), [format!("{OPEN} {{\"hold_seconds\":null,\"tunnels\":8}}")]);
+}
+
+#[test]
+fn a_fan_out_of_more_tunnels_than_may_be_asked_for_is_not_asked_for() {
+    let daemon = Daemon::new([(OPEN, Answer::lines([]))]);
+    for many in ["0", "65", "many"] {
+        assert_eq!(run(&daemon, &format!("open prod-db --fan-out {many}")).code, 2);
+    }
+    assert!(daemon.heard().is_empty());
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! `open`: starts a target's bastion as a visit would, and tells how it goes.
+//! `open`: starts a target's bastion as a visit would, has as many tunnels opened as are asked for, and tells how it
+//! goes.
 
 use axum::extract::State;
 use axum::response::Response;
-use bastion_api::{EventKind, OpenEvent, OpenRequest, SCHEMA_VERSION, Timestamp};
+use bastion_api::{EventKind, OpenEvent, OpenRequest, Problem, SCHEMA_VERSION, Timestamp};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -12,6 +13,7 @@ use super::{Desk, status};
 use crate::config::Target;
 use crate::explain;
 use crate::keeper::{Holder, Lease, Refusal, Start};
+use crate::tunnels::{Route, Ways as _};
 
 /// `POST /v1/targets/{name}/open`
 pub(super) async fn open(
@@ -25,13 +27,18 @@ pub(super) async fn open(
         let why = format!("hold_seconds is more than {}", LONGEST_HOLD.as_secs());
         return Err(explain::bad_request(&why).into());
     }
+    let tunnels = usize::try_from(request.tunnels.unwrap_or(0)).unwrap_or(usize::MAX);
+    if tunnels > MOST_TUNNELS {
+        let why = format!("tunnels is more than {MOST_TUNNELS}");
+        return Err(explain::bad_request(&why).into());
+    }
     desk.house.events.tell(Some(&name), EventKind::Asked, "asked to open");
     let (tell, told) = mpsc::channel(LINES_AHEAD);
     let desk_too = desk.clone();
     desk.tasks.spawn(format!("open {name}"), async move {
         let stop = desk_too.tasks.stop_token();
         tokio::select! {
-            () = story(&desk_too, &target, hold, &tell) => {}
+            () = story(&desk_too, &target, hold, tunnels, &tell) => {}
             // Whoever asked has left: the start goes on without them.
             () = tell.closed() => {}
             () = stop.cancelled() => {}
@@ -40,7 +47,7 @@ pub(super) async fn open(
     Ok(lines(told))
 }
 
-async fn story(desk: &Desk, target: &Target, hold: Option<Duration>, tell: &Tell) {
+async fn story(desk: &Desk, target: &Target, hold: Option<Duration>, tunnels: usize, tell: &Tell) {
     let asked = desk.house.clock.now();
     let holder = if hold.is_some() { Holder::Hold } else { Holder::Person };
     let lease = desk.house.keeper.lease(&target.name, holder);
@@ -48,16 +55,64 @@ async fn story(desk: &Desk, target: &Target, hold: Option<Duration>, tell: &Tell
         lease = lease => lease,
         never = stages(desk, target, tell) => match never {},
     };
-    let last = match lease {
+    let fanned = match lease {
+        Ok(lease) => match fan(desk, target, lease.route(), tunnels, tell).await {
+            Ok(()) => Ok(lease),
+            Err(problem) => Err(problem),
+        },
+        Err(refusal) => Err(explain::refusal(target, &refusal)),
+    };
+    let last = match fanned {
         Ok(lease) => {
             let elapsed = desk.house.clock.now().saturating_duration_since(asked);
             let hold_until = hold.map(|hold| keep(desk, target, lease, hold));
             let target = status::of(desk, &target.name).await;
             OpenEvent::Ready { target, elapsed_seconds: elapsed.as_secs_f64(), hold_until }
         }
-        Err(refusal) => OpenEvent::Failed { problem: explain::refusal(target, &refusal) },
+        Err(problem) => OpenEvent::Failed { problem },
     };
     say(tell, last).await;
+}
+
+/// Has so many tunnels opened, and tells how many stand meanwhile.
+async fn fan(
+    desk: &Desk,
+    target: &Target,
+    route: &Route,
+    wanted: usize,
+    tell: &Tell,
+) -> Result<(), Problem> {
+    if wanted == 0 {
+        return Ok(());
+    }
+    let standing = tokio::select! {
+        standing = desk.house.tunnels.fan(route, wanted) => standing,
+        never = count(desk, target, wanted, tell) => match never {},
+    };
+    match standing {
+        Ok(standing) if standing >= wanted => Ok(()),
+        Ok(standing) => Err(explain::too_few_tunnels(target, standing, wanted)),
+        Err(failure) => Err(explain::refusal(target, &Refusal::Tunnel(failure))),
+    }
+}
+
+/// Tells how many of so many tunnels stand, whenever that changes, for as long as it is let.
+async fn count(
+    desk: &Desk,
+    target: &Target,
+    wanted: usize,
+    tell: &Tell,
+) -> std::convert::Infallible {
+    let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    let mut last = None;
+    loop {
+        let standing = desk.house.tunnels.count(&target.name).min(wanted);
+        if last.replace(standing) != Some(standing) {
+            let (standing, wanted) = (number(standing), number(wanted));
+            say(tell, OpenEvent::Tunnels { standing, wanted }).await;
+        }
+        sleep(COUNT_AGAIN).await;
+    }
 }
 
 /// Tells each stage as it is reached, for as long as it is let.
@@ -140,6 +195,12 @@ const LONGEST_HOLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How often a hold looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How many tunnels may be asked for: at two a bastion these are 32 bastions, and more is a mistake.
+const MOST_TUNNELS: usize = 64;
+
+/// How often the tunnels that stand are counted while more are opened: as often as a person sees.
+const COUNT_AGAIN: Duration = Duration::from_millis(200);
 
 /// Every answer's shape is the one of this version.
 const _: () = assert!(SCHEMA_VERSION == 1, "the lines of open carry no version of their own");

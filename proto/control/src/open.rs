@@ -9,6 +9,9 @@ pub struct OpenRequest {
     /// Keep the bastion for so long, whether anybody visits or not.
     #[serde(default)]
     pub hold_seconds: Option<u64>,
+    /// Have so many tunnels stand before it is called ready, so that as many transfers at once each have their own.
+    #[serde(default)]
+    pub tunnels: Option<u32>,
 }
 
 /// One line of the answer to an [`OpenRequest`]: stages, then one `ready` or one `failed`.
@@ -29,6 +32,15 @@ pub enum OpenEvent {
         /// How long starts take, learned from earlier ones.
         #[serde(default)]
         estimate_seconds: Option<f64>,
+    },
+    /// A bastion is ready, and more tunnels were asked for: so many stand.
+    Tunnels {
+        /// How many stand.
+        #[serde(default)]
+        standing: u32,
+        /// How many were asked for.
+        #[serde(default)]
+        wanted: u32,
     },
     /// Visits go through; no line follows.
     Ready {

@@ -160,7 +160,9 @@ async fn lines_are_found_wherever_the_pieces_are_cut() {
         while let Some(line) = lines.next().await? {
             match line {
                 OpenEvent::Stage { stage, .. } => stages.push(Some(stage)),
-                OpenEvent::Ready { .. } | OpenEvent::Failed { .. } => panic!("not said"),
+                OpenEvent::Tunnels { .. } | OpenEvent::Ready { .. } | OpenEvent::Failed { .. } => {
+                    panic!("not said")
+                }
                 OpenEvent::Unknown => stages.push(None),
             }
         }
