@@ -2,36 +2,38 @@
 //!
 //! ```text
 //!                 a call                     a call's credentials failed (`stale`),
-//!   nothing yet ─────────► clients ◄──┐      or the profile files have changed:
-//!                             │       │      the next call resolves everything afresh
-//!                             └───────┘
+//!   nothing yet ─────────► clients ◄──┐      or the profile files or the login's token have changed:
+//!        │                    │       │      the next call resolves everything afresh
+//!        │ files say that     └───────┘
+//!        └─ it is hopeless ──► refused, and nobody is asked
 //! ```
 //!
 //! The SDK parses profile files once, and a provider that has failed to start fails for ever ("initialization error
 //! already taken"); so a new login is only seen by a new configuration.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use bastion_cloud::{CloudError, Keys, Kind, LoginWay, Secret, Site};
+use aws_smithy_async::time::SharedTimeSource;
+use bastion_cloud::{CloudError, Kind, LoginState, Site};
 
-use crate::fault::{self, Refusal};
+use crate::Settings;
+use crate::clients::Clients;
+use crate::files::{Files, Look};
+use crate::helper::Helper;
+use crate::http::{self, Trust};
+use crate::login::{Base, Chain};
 use crate::near::near;
-use crate::{Settings, identity};
+use crate::probe;
+use crate::purse::Purse;
 
 /// A site's way to AWS.
 #[derive(Debug)]
@@ -39,19 +41,24 @@ pub(crate) struct Access {
     profile: Option<String>,
     region: Option<String>,
     settings: Settings,
-    http: OnceLock<SharedHttpClient>,
+    clock: SharedTimeSource,
     held: Mutex<Option<Held>>,
 }
 
-/// Clients, and the profile files as they were when the clients were made.
+/// Clients, and the files as they were when the clients were made.
 #[derive(Debug)]
 struct Held {
     clients: Arc<Clients>,
-    files: Vec<Stamp>,
+    files: Vec<Look>,
 }
 
-/// When a file was last written, and how long it is.
-type Stamp = Option<(SystemTime, u64)>;
+/// What the profile files say of a site's profile.
+struct Told {
+    /// How its credentials come; none where the environment goes before it, or where there is no such profile.
+    chain: Option<Chain>,
+    /// The bundle of certificates that it names.
+    ca_bundle: Option<PathBuf>,
+}
 
 impl Access {
     pub(crate) fn new(site: &Site, settings: Settings) -> Self {
@@ -59,21 +66,59 @@ impl Access {
             profile: site.profile.clone(),
             region: site.region.clone(),
             settings,
-            http: OnceLock::new(),
+            clock: SharedTimeSource::default(),
             held: Mutex::new(None),
         }
     }
 
-    /// Clients that are as fresh as the profile files.
+    /// Clients that are as fresh as the files.
     pub(crate) async fn clients(&self) -> Result<Arc<Clients>, CloudError> {
-        let files = self.stamps();
-        if let Some(clients) = self.held_as_of(&files) {
+        if let Some(clients) = self.fresh() {
             return Ok(clients);
         }
-        let clients = Arc::new(self.resolve().await?);
-        let held = Held { clients: Arc::clone(&clients), files };
+        let files = Files::new(&self.settings);
+        let told = self.told(&files).await?;
+        if let Some(error) = self.hopeless(&told) {
+            return Err(error);
+        }
+        let trust = self.trust(&told);
+        let paths = files.paths().map(Look::at);
+        let paths = paths.chain(told.chain.as_ref().and_then(Chain::cache).map(Look::at));
+        let looks = paths.chain(trust.path().map(Look::at)).collect();
+        let clients = Arc::new(self.resolve(&files, told, trust).await?);
+        let held = Held { clients: Arc::clone(&clients), files: looks };
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
         Ok(clients)
+    }
+
+    /// What files on this machine tell of the login.
+    pub(crate) async fn login_state(&self) -> LoginState {
+        // What a login has given outlives it.
+        if self.fresh().is_some_and(|clients| clients.purse.is_good_for(Duration::ZERO)) {
+            return LoginState::Promising;
+        }
+        match self.told(&Files::new(&self.settings)).await {
+            Ok(told) => self.hopeless(&told).map_or(LoginState::Promising, LoginState::Hopeless),
+            Err(error) => LoginState::Hopeless(error),
+        }
+    }
+
+    /// Who signed what is shown in AWS's place, where that can be seen.
+    pub(crate) async fn issuer(&self) -> Option<String> {
+        let clients = self.clients().await.ok()?;
+        let endpoint = clients.sdk.endpoint_url();
+        match endpoint.and_then(|url| url.strip_prefix("https://")) {
+            Some(rest) => {
+                let authority = rest.split('/').next().unwrap_or(rest);
+                let (host, port) = match authority.rsplit_once(':') {
+                    Some((host, port)) => (host, port.parse().ok()?),
+                    None => (authority, 443),
+                };
+                probe::issuer(host, port).await
+            }
+            // Whoever speaks in the place of one service speaks in that of all.
+            None => probe::issuer(&format!("sts.{}.amazonaws.com", clients.region), 443).await,
+        }
     }
 
     /// The next call resolves all afresh.
@@ -81,62 +126,77 @@ impl Access {
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn held_as_of(&self, files: &[Stamp]) -> Option<Arc<Clients>> {
+    fn fresh(&self) -> Option<Arc<Clients>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.as_ref()
-            .filter(|held| held.files == files && !held.clients.stale.load(Ordering::Relaxed))
+            .filter(|held| !held.clients.is_stale() && held.files.iter().all(Look::still_holds))
             .map(|held| Arc::clone(&held.clients))
     }
 
-    fn stamps(&self) -> Vec<Stamp> {
-        self.files().iter().map(|path| path.as_deref().and_then(stamp)).collect()
-    }
-
-    /// The two profile files, in the order config, credentials.
-    fn files(&self) -> [Option<PathBuf>; 2] {
-        [
-            self.settings.config_file.clone().or_else(|| usual_file("AWS_CONFIG_FILE", "config")),
-            self.settings
-                .credentials_file
-                .clone()
-                .or_else(|| usual_file("AWS_SHARED_CREDENTIALS_FILE", "credentials")),
-        ]
-    }
-
-    fn profile_files(&self) -> EnvConfigFiles {
-        let mut files = EnvConfigFiles::builder();
-        // A file of the usual name may be missing; to the SDK one that is named may not. To us either may: a person
-        // without keys of their own has no credentials file.
-        files = match &self.settings.config_file {
-            Some(path) if !path.exists() => files,
-            Some(path) => files.with_file(EnvConfigFileKind::Config, path),
-            None => files.include_default_config_file(true),
+    /// What the profile files say. A profile that the site names and that is not there is an error: the SDK would say
+    /// so only when it wants credentials, and without candidates.
+    async fn told(&self, files: &Files) -> Result<Told, CloudError> {
+        let profiles = files.profiles().await?;
+        let name = match &self.profile {
+            Some(name) => name.as_str(),
+            None => profiles.selected_profile(),
         };
-        files = match &self.settings.credentials_file {
-            Some(path) if !path.exists() => files,
-            Some(path) => files.with_file(EnvConfigFileKind::Credentials, path),
-            None => files.include_default_credentials_file(true),
+        let Some(profile) = profiles.get_profile(name) else {
+            let Some(wanted) = &self.profile else {
+                return Ok(Told { chain: None, ca_bundle: None });
+            };
+            return Err(CloudError {
+                call: CONFIGURATION,
+                kind: Kind::NotFound {
+                    what: "profile",
+                    candidates: near(wanted, profiles.profiles().map(str::to_owned)),
+                },
+                message: format!("no profile \"{wanted}\" in {}", files.config_name()),
+                request_id: None,
+            });
         };
-        files.build()
+        // Without a profile of its own the site takes the keys of the environment first, as the SDK does.
+        let by_environment = self.profile.is_none() && is_set("AWS_ACCESS_KEY_ID");
+        Ok(Told {
+            ca_bundle: profile.get("ca_bundle").map(PathBuf::from),
+            chain: (!by_environment)
+                .then(|| Chain::of(&profiles, name, std::env::home_dir().as_deref())),
+        })
     }
 
-    async fn resolve(&self) -> Result<Clients, CloudError> {
-        self.check_profile().await?;
-        let http = self.http.get_or_init(|| {
-            aws_smithy_http_client::Builder::new()
-                .tls_provider(Provider::Rustls(CryptoMode::Ring))
-                .build_https()
-        });
+    fn hopeless(&self, told: &Told) -> Option<CloudError> {
+        let (way, message) = told.chain.as_ref()?.hopeless(self.clock.now())?;
+        let kind = Kind::Login { profile: self.named_profile(), way };
+        Some(CloudError { call: CONFIGURATION, kind, message, request_id: None })
+    }
+
+    /// Whom TLS trusts: whoever the config names, else the environment, else the profile, else the system.
+    fn trust(&self, told: &Told) -> Trust {
+        let environment = || std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+        let bundle = self.settings.ca_bundle.clone();
+        let bundle = bundle.or_else(|| environment().map(PathBuf::from));
+        Trust::new(bundle.or_else(|| told.ca_bundle.clone()))
+    }
+
+    async fn resolve(
+        &self,
+        files: &Files,
+        told: Told,
+        trust: Trust,
+    ) -> Result<Clients, CloudError> {
+        let http = http::client(&trust)?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(self.settings.attempt)
             .operation_timeout(self.settings.operation)
             .build();
+        // A helper is ended when its time is up; whoever waits for it hears of that a moment later.
+        let patience = self.settings.credentials + HEARD_OF;
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http.clone())
-            .profile_files(self.profile_files())
+            .profile_files(files.for_sdk())
             .timeout_config(timeouts.clone())
-            .identity_cache(IdentityCache::lazy().load_timeout(self.settings.credentials).build())
+            .identity_cache(IdentityCache::lazy().load_timeout(patience).build())
             // The upgrade of a tunnel is signed with this machine's clock: what the SDK would paper over breaks there,
             // with worse words.
             .disable_clock_skew_correction(true);
@@ -146,60 +206,60 @@ impl Access {
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        let mut sdk = loader.load().await;
-        if let Some(profile) = &self.profile {
+        let sdk = loader.load().await;
+        let base = told.chain.as_ref().map(|chain| &chain.base);
+        let source = match (base, &told.chain, &self.profile) {
+            (Some(Base::Helper(command)), Some(chain), _) => {
+                Some(self.helped(&sdk, command, chain).await)
+            }
             // A profile that the config names counts for more than keys in the environment, as with `aws --profile`;
             // the SDK's own chain asks the environment first.
-            let provider = ProviderConfig::without_region()
-                .with_region(sdk.region().cloned())
-                .with_http_client(http.clone())
-                .with_timeout_config(timeouts);
-            let credentials = ProfileFileCredentialsProvider::builder()
-                .configure(&provider)
-                .profile_files(self.profile_files())
-                .profile_name(profile)
-                .build();
-            sdk = sdk
-                .into_builder()
-                .credentials_provider(SharedCredentialsProvider::new(credentials))
-                .build();
-        }
-        Clients::new(&sdk, self.named_profile(), self.settings.credentials)
-    }
-
-    /// Whether the profile exists: the SDK would say so only when it wants credentials, and without candidates.
-    async fn check_profile(&self) -> Result<(), CloudError> {
-        let Some(wanted) = &self.profile else {
-            return Ok(());
+            (_, _, Some(profile)) => {
+                let provider = ProviderConfig::without_region()
+                    .with_region(sdk.region().cloned())
+                    .with_http_client(http)
+                    .with_timeout_config(timeouts);
+                let credentials = ProfileFileCredentialsProvider::builder()
+                    .configure(&provider)
+                    .profile_files(files.for_sdk())
+                    .profile_name(profile)
+                    .build();
+                Some(SharedCredentialsProvider::new(credentials))
+            }
+            (_, _, None) => sdk.credentials_provider(),
         };
-        let profiles = aws_config::profile::load(
-            &Default::default(),
-            &Default::default(),
-            &self.profile_files(),
-            None,
-        )
-        .await
-        .map_err(|err| CloudError {
+        let source = source.ok_or_else(|| CloudError {
             call: CONFIGURATION,
-            kind: Kind::Invalid,
-            message: fault::words(&err),
+            kind: Kind::Login { profile: self.named_profile(), way: Default::default() },
+            message: "no credentials are configured".to_owned(),
             request_id: None,
         })?;
-        if profiles.get_profile(wanted).is_some() {
-            return Ok(());
+        let purse = Arc::new(Purse::new(source, self.clock.clone()));
+        let held: Arc<dyn ProvideCredentials> = purse.clone();
+        let credentials = SharedCredentialsProvider::new(held);
+        let sdk = sdk.into_builder().credentials_provider(credentials).build();
+        Clients::new(sdk, self.named_profile(), told.chain, purse, patience)
+    }
+
+    /// A helper's credentials, and the roles that are assumed with them.
+    async fn helped(
+        &self,
+        sdk: &SdkConfig,
+        command: &str,
+        chain: &Chain,
+    ) -> SharedCredentialsProvider {
+        let helper = Helper::new(command.to_owned(), self.settings.credentials);
+        let mut source = SharedCredentialsProvider::new(helper);
+        for role in &chain.roles {
+            let mut provider = AssumeRoleProvider::builder(&role.arn)
+                .configure(sdk)
+                .session_name(role.session.as_deref().unwrap_or(SESSION));
+            if let Some(id) = &role.external_id {
+                provider = provider.external_id(id);
+            }
+            source = SharedCredentialsProvider::new(provider.build_from_provider(source).await);
         }
-        let [config, _] = self.files();
-        let file =
-            config.map_or_else(|| "~/.aws/config".to_owned(), |path| path.display().to_string());
-        Err(CloudError {
-            call: CONFIGURATION,
-            kind: Kind::NotFound {
-                what: "profile",
-                candidates: near(wanted, profiles.profiles().map(str::to_owned)),
-            },
-            message: format!("no profile \"{wanted}\" in {file}"),
-            request_id: None,
-        })
+        source
     }
 
     /// The profile in use, where one is named at all.
@@ -211,139 +271,18 @@ impl Access {
     }
 }
 
-/// One resolved configuration and a client of each service.
-#[derive(Debug)]
-pub(crate) struct Clients {
-    pub(crate) ecs: aws_sdk_ecs::Client,
-    pub(crate) ec2: aws_sdk_ec2::Client,
-    pub(crate) rds: aws_sdk_rds::Client,
-    pub(crate) ssm: aws_sdk_ssm::Client,
-    pub(crate) secrets: aws_sdk_secretsmanager::Client,
-    pub(crate) sts: aws_sdk_sts::Client,
-    pub(crate) region: String,
-    pub(crate) account: OnceLock<String>,
-    profile: Option<String>,
-    pub(crate) sdk: SdkConfig,
-    patience: Duration,
-    stale: AtomicBool,
-}
-
-impl Clients {
-    fn new(
-        sdk: &SdkConfig,
-        profile: Option<String>,
-        patience: Duration,
-    ) -> Result<Self, CloudError> {
-        let Some(region) = sdk.region() else {
-            return Err(CloudError {
-                call: CONFIGURATION,
-                kind: Kind::Invalid,
-                message: match profile {
-                    Some(profile) => format!(
-                        "no region: neither the site nor the profile \"{profile}\" names one"
-                    ),
-                    None => "no region: neither the site nor the environment names one".to_owned(),
-                },
-                request_id: None,
-            });
-        };
-        Ok(Self {
-            ecs: aws_sdk_ecs::Client::new(sdk),
-            ec2: aws_sdk_ec2::Client::new(sdk),
-            rds: aws_sdk_rds::Client::new(sdk),
-            ssm: aws_sdk_ssm::Client::new(sdk),
-            secrets: aws_sdk_secretsmanager::Client::new(sdk),
-            sts: aws_sdk_sts::Client::new(sdk),
-            region: region.to_string(),
-            account: OnceLock::new(),
-            profile,
-            sdk: sdk.clone(),
-            patience,
-            stale: AtomicBool::new(false),
-        })
-    }
-
-    /// What the SDK says went wrong, in our terms. Credentials that failed are not used again.
-    pub(crate) fn refusal<E>(&self, call: &'static str, err: &SdkError<E, HttpResponse>) -> Refusal
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let now = self.sdk.time_source().map(|clock| clock.now());
-        let refusal = Refusal::new(call, err, self.profile.as_deref(), now);
-        self.note(&refusal.error);
-        refusal
-    }
-
-    /// Credentials resolved for this very moment.
-    pub(crate) async fn keys(&self, call: &'static str) -> Result<Keys, CloudError> {
-        let Some(provider) = self.sdk.credentials_provider() else {
-            return Err(self.login(call, "no credentials are configured".to_owned()));
-        };
-        let credentials =
-            match tokio::time::timeout(self.patience, provider.provide_credentials()).await {
-                Ok(Ok(credentials)) => credentials,
-                Ok(Err(err)) => {
-                    let (kind, message) = fault::credentials(&err, self.profile.as_deref());
-                    let error = CloudError { call, kind, message, request_id: None };
-                    self.note(&error);
-                    return Err(error);
-                }
-                Err(_) => {
-                    let message = format!("no credentials within {} s", self.patience.as_secs());
-                    return Err(self.login(call, message));
-                }
-            };
-        Ok(Keys {
-            access_key_id: credentials.access_key_id().to_owned(),
-            secret_access_key: Secret::new(credentials.secret_access_key()),
-            session_token: credentials.session_token().map(Secret::new),
-        })
-    }
-
-    /// Where things were looked for, in words: region, and account where it can be learned.
-    pub(crate) async fn whereabouts(&self) -> String {
-        if self.account.get().is_none() {
-            // The account only makes the message better: whatever fails here is not what went wrong.
-            drop(identity::ask(self).await);
-        }
-        match self.account.get() {
-            Some(account) => format!("{} of account {account}", self.region),
-            None => self.region.clone(),
-        }
-    }
-
-    fn login(&self, call: &'static str, message: String) -> CloudError {
-        let kind = Kind::Login { profile: self.profile.clone(), way: LoginWay::Unknown };
-        let error = CloudError { call, kind, message, request_id: None };
-        self.note(&error);
-        error
-    }
-
-    fn note(&self, error: &CloudError) {
-        if matches!(error.kind, Kind::Login { .. }) {
-            self.stale.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-fn usual_file(variable: &str, name: &str) -> Option<PathBuf> {
-    let home = std::env::home_dir();
-    match std::env::var_os(variable).filter(|path| !path.is_empty()) {
-        Some(path) => match (Path::new(&path).strip_prefix("~"), home) {
-            (Ok(rest), Some(home)) => Some(home.join(rest)),
-            (Ok(_), None) | (Err(_), _) => Some(PathBuf::from(path)),
-        },
-        None => home.map(|home| home.join(".aws").join(name)),
-    }
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
 /// What is named in place of a call when the configuration itself is at fault.
-const CONFIGURATION: &str = "aws:configuration";
+pub(crate) const CONFIGURATION: &str = "aws:configuration";
 
 /// How long a TCP and TLS connection to AWS may take: the SDK's own default (3.1 s) is short for a hotel's network.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// How much later than a helper's end whoever waits for it gives up.
+const HEARD_OF: Duration = Duration::from_secs(1);
+
+/// What a role's session is called where the profile gives it no name.
+const SESSION: &str = "bastiond";

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_sdk_ecs::types::{Container, ContainerDefinition, LogDriver, TaskDefinition};
 use bastion_cloud::{CloudError, Kind};
 
-use crate::access::Clients;
+use crate::clients::Clients;
 use crate::near::near;
 
 /// Containers of task definitions, by the definition's ARN: a revision never changes.

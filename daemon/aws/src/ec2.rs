@@ -8,19 +8,18 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{Filter, SecurityGroup, Subnet, SubnetState, Tag};
 use bastion_cloud::{self as cloud, CloudError, Kind, Place, Runs, Select, Site};
 
-use crate::access::{Access, Clients};
+use crate::clients::Clients;
 use crate::near::near;
 use crate::service;
 
 /// The site's subnets and security groups, all of one VPC.
-pub(crate) async fn find_place(access: &Access, site: &Site) -> Result<Place, CloudError> {
-    let clients = access.clients().await?;
+pub(crate) async fn find_place(clients: &Clients, site: &Site) -> Result<Place, CloudError> {
     if let Runs::Service(name) = &site.runs {
-        return service_place(&clients, site, name).await;
+        return service_place(clients, site, name).await;
     }
     let (subnets, groups) = tokio::try_join!(
-        find(&clients, Thing::Subnets, &site.subnets),
-        find(&clients, Thing::Groups, &site.security_groups)
+        find(clients, Thing::Subnets, &site.subnets),
+        find(clients, Thing::Groups, &site.security_groups)
     )?;
     place(subnets, groups, &site.security_groups)
 }
@@ -31,7 +30,7 @@ async fn service_place(clients: &Clients, site: &Site, name: &str) -> Result<Pla
         service.network_configuration().and_then(|network| network.awsvpc_configuration());
     Ok(Place {
         subnets: network
-            .map(|network| network.subnets().iter().map(zoneless).collect())
+            .map(|network| network.subnets().iter().map(|id| zoneless(id)).collect())
             .unwrap_or_default(),
         security_groups: network
             .map(|network| network.security_groups().to_vec())
@@ -292,8 +291,8 @@ fn as_given(ids: &[String]) -> Vec<Found> {
     ids.into_iter().map(|id| Found { id: id.clone(), name: None, vpc: None, zone: None }).collect()
 }
 
-fn zoneless(id: &String) -> cloud::Subnet {
-    cloud::Subnet { id: id.clone(), zone: None }
+fn zoneless(id: &str) -> cloud::Subnet {
+    cloud::Subnet { id: id.to_owned(), zone: None }
 }
 
 fn has_wildcard(select: &Select) -> bool {

@@ -17,7 +17,8 @@ use aws_sdk_ecs::types::{
 };
 use bastion_cloud::{CloudError, Kind, Runs, Seen, Site, TaskId, TaskSpec};
 
-use crate::access::{Access, Clients};
+use crate::access::Access;
+use crate::clients::Clients;
 use crate::container::{self, Definitions};
 use crate::fault::Refusal;
 use crate::near::near;
@@ -47,6 +48,8 @@ pub(crate) async fn run_task(
     let answer = match call.send().await {
         Ok(answer) => answer,
         Err(err) => {
+            // What the place was made of may be gone.
+            clients.discovery.forget_place();
             let refusal = clients.refusal(RUN_TASK, &err);
             return Err(refused(&clients, site, definition, refusal, err.as_service_error()).await);
         }

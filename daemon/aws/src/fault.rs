@@ -7,6 +7,7 @@ use std::error::Error;
 use std::time::SystemTime;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsError;
 use aws_sdk_sts::operation::RequestId;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -15,6 +16,8 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use bastion_cloud::{CloudError, Kind, LoginWay};
+
+use crate::helper::Silent;
 
 /// A failed call, before the room that made it has had its say: it may know the code better.
 #[derive(Debug)]
@@ -102,6 +105,7 @@ impl Answer<'_> {
             | "UnrecognizedClientException"
             | "InvalidAccessKeyId"
             | "InvalidToken"
+            | "UnauthorizedException"
             | "MissingAuthenticationToken"
             | "MissingAuthenticationTokenException"
             | "IncompleteSignature"
@@ -116,6 +120,7 @@ impl Answer<'_> {
             }
             "AccessDenied"
             | "AccessDeniedException"
+            | "ForbiddenException"
             | "UnauthorizedOperation"
             | "UnauthorizedAccess"
             | "NotAuthorized"
@@ -196,6 +201,9 @@ fn unsent(err: &(dyn Error + 'static), profile: Option<&str>) -> (Kind, String) 
     if told.contains("identity resolver timed out") {
         return (login(profile), told);
     }
+    if INTERCEPTED.iter().any(|words| told.to_lowercase().contains(words)) {
+        return (Kind::Intercepted { issuer: None }, told);
+    }
     match causes(err).find_map(|cause| cause.downcast_ref::<ConnectorError>()) {
         Some(network) if network.is_timeout() => {
             (Kind::Unreachable, format!("no connection in time: {told}"))
@@ -219,12 +227,32 @@ pub(crate) fn credentials(err: &(dyn Error + 'static), profile: Option<&str>) ->
         };
         return (answer.kind(profile), answer.words());
     }
+    if let Some(refused) = causes(err).find_map(|cause| cause.downcast_ref::<PortalError>()) {
+        let mut error = Refusal::new(PORTAL, refused, profile, None).error;
+        // The portal says no more than "No access".
+        if let Kind::Denied { action, .. } = &mut error.kind {
+            action.get_or_insert_with(|| PORTAL.to_owned());
+        }
+        return (error.kind, error.message);
+    }
+    if causes(err).any(|cause| cause.is::<Silent>()) {
+        let way = LoginWay::Helper { program: Box::default(), silent: true };
+        return (Kind::Login { profile: profile.map(str::to_owned), way }, told);
+    }
+    if INTERCEPTED.iter().any(|words| told.to_lowercase().contains(words)) {
+        return (Kind::Intercepted { issuer: None }, told);
+    }
     let cut = causes(err)
         .find_map(|cause| cause.downcast_ref::<ConnectorError>())
         .is_some_and(|network| network.is_io() || network.is_timeout());
     let kind = if cut { Kind::Unreachable } else { login(profile) };
     (kind, told)
 }
+
+/// What the portal of IAM Identity Center answers in place of a role's credentials.
+type PortalError = SdkError<GetRoleCredentialsError, HttpResponse>;
+
+const PORTAL: &str = "sso:GetRoleCredentials";
 
 /// All that a chain of causes says, from the outside in, without its fillers.
 pub(crate) fn words(err: &(dyn Error + 'static)) -> String {
@@ -277,6 +305,10 @@ fn basic_time(text: &str) -> Option<i64> {
     );
     DateTime::from_str(&long, Format::DateTime).ok().map(|at| at.secs())
 }
+
+/// How it reads where somebody else answers in AWS's place: rustls of a certificate, hyper of a proxy's refusal.
+const INTERCEPTED: [&str; 4] =
+    ["invalid peer certificate", "received fatal alert", "tunnel error", "proxy authorization"];
 
 /// What the SDK's errors say when they only point at the next one.
 const FILLERS: [&str; 8] = [

@@ -4,7 +4,8 @@
 
 use bastion_cloud::{CloudError, Identity};
 
-use crate::access::{Access, Clients};
+use crate::access::Access;
+use crate::clients::Clients;
 
 pub(crate) async fn identity(access: &Access) -> Result<Identity, CloudError> {
     ask(&*access.clients().await?).await

@@ -8,19 +8,27 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bastion_cloud::{
-    Bastion, Cloud, CloudError, Database, DatabaseRef, Identity, Login, Place, Progress, Remote,
-    Scaled, SecretRef, Seen, SessionGrant, SessionId, Site, TaskId, TaskSpec,
+    Bastion, Cloud, CloudError, Database, DatabaseRef, Identity, Kind, Login, LoginState, Place,
+    Progress, Remote, Scaled, SecretRef, Seen, SessionGrant, SessionId, Site, TaskId, TaskSpec,
 };
 
 mod access;
+mod clients;
 mod container;
+mod discovery;
 mod ec2;
 mod ecs;
 mod fault;
+mod files;
+mod helper;
+mod http;
 mod identity;
+mod login;
 mod logs;
 mod near;
 mod pace;
+mod probe;
+mod purse;
 mod rds;
 mod ready;
 mod secrets;
@@ -65,6 +73,9 @@ pub struct Settings {
     pub config_file: Option<PathBuf>,
     /// The credentials file to read in place of `$AWS_SHARED_CREDENTIALS_FILE` and `~/.aws/credentials`.
     pub credentials_file: Option<PathBuf>,
+    /// The only certificates to trust, as a PEM file, in place of `$AWS_CA_BUNDLE`, the profile's `ca_bundle` and the
+    /// system's.
+    pub ca_bundle: Option<PathBuf>,
     /// How long one attempt of a call may take, resolving its credentials included.
     pub attempt: Duration,
     /// How long a call may take with all its attempts.
@@ -78,6 +89,7 @@ impl Default for Settings {
         Self {
             config_file: None,
             credentials_file: None,
+            ca_bundle: None,
             attempt: Duration::from_secs(15), // above `credentials`, so that a slow helper is told as such
             operation: Duration::from_secs(40), // three attempts that mostly work at once
             credentials: Duration::from_secs(10), // product.md, D29
@@ -85,10 +97,32 @@ impl Default for Settings {
     }
 }
 
+impl Aws {
+    /// What came of a call; where somebody spoke in AWS's place, with whose certificate.
+    async fn told<T>(&self, came: Result<T, CloudError>) -> Result<T, CloudError> {
+        match came {
+            Err(CloudError {
+                kind: Kind::Intercepted { issuer: None },
+                call,
+                message,
+                request_id,
+            }) => {
+                let kind = Kind::Intercepted { issuer: self.access.issuer().await };
+                Err(CloudError { call, kind, message, request_id })
+            }
+            other => other,
+        }
+    }
+}
+
 #[async_trait]
 impl Cloud for Aws {
     async fn identity(&self) -> Result<Identity, CloudError> {
-        identity::identity(&self.access).await
+        self.told(identity::identity(&self.access).await).await
+    }
+
+    async fn login_state(&self) -> LoginState {
+        self.access.login_state().await
     }
 
     fn forget_login(&self) {
@@ -96,23 +130,38 @@ impl Cloud for Aws {
     }
 
     async fn find_place(&self) -> Result<Place, CloudError> {
-        ec2::find_place(&self.access, &self.site).await
+        let found = async { discovery::place(&*self.access.clients().await?, &self.site).await };
+        self.told(found.await).await
     }
 
     async fn find_database(&self, database: &DatabaseRef) -> Result<Database, CloudError> {
-        rds::find_database(&self.access, database).await
+        if let Some(database) = rds::as_given(database) {
+            return Ok(database);
+        }
+        let found = async { discovery::database(&*self.access.clients().await?, database).await };
+        self.told(found.await).await
+    }
+
+    async fn refresh_database(&self, database: &DatabaseRef) -> Result<Database, CloudError> {
+        if let Some(database) = rds::as_given(database) {
+            return Ok(database);
+        }
+        let found =
+            async { discovery::database_now(&*self.access.clients().await?, database).await };
+        self.told(found.await).await
     }
 
     async fn run_task(&self, spec: &TaskSpec) -> Result<TaskId, CloudError> {
-        ecs::run_task(&self.access, &self.definitions, &self.site, spec).await
+        let ran = ecs::run_task(&self.access, &self.definitions, &self.site, spec).await;
+        self.told(ran).await
     }
 
     async fn service_task(&self) -> Result<TaskId, CloudError> {
-        service::service_task(&self.access, &self.site).await
+        self.told(service::service_task(&self.access, &self.site).await).await
     }
 
     async fn scale_service(&self, from: u32, to: u32) -> Result<Scaled, CloudError> {
-        service::scale(&self.access, &self.site, from, to).await
+        self.told(service::scale(&self.access, &self.site, from, to).await).await
     }
 
     async fn agent_ready(
@@ -121,23 +170,34 @@ impl Cloud for Aws {
         progress: Progress<'_>,
         patience: Duration,
     ) -> Result<Bastion, CloudError> {
-        ready::agent_ready(self, task, progress, patience).await
+        let ready = ready::agent_ready(self, task, progress, patience);
+        let refreshed = async {
+            if let Ok(clients) = self.access.clients().await {
+                discovery::refresh(&clients, &self.site).await;
+            }
+            std::future::pending().await
+        };
+        let came = tokio::select! {
+            came = ready => came,
+            never = refreshed => never,
+        };
+        self.told(came).await
     }
 
     async fn see_tasks(&self, tasks: &[TaskId]) -> Result<Vec<Seen>, CloudError> {
-        ecs::see_tasks(&self.access, &self.site, tasks).await
+        self.told(ecs::see_tasks(&self.access, &self.site, tasks).await).await
     }
 
     async fn task_logs(&self, task: &TaskId) -> Result<Vec<String>, CloudError> {
-        logs::task_logs(self, task).await
+        self.told(logs::task_logs(self, task).await).await
     }
 
     async fn list_tasks(&self, started_by: &str) -> Result<Vec<TaskId>, CloudError> {
-        ecs::list_tasks(&self.access, &self.site, started_by).await
+        self.told(ecs::list_tasks(&self.access, &self.site, started_by).await).await
     }
 
     async fn stop_task(&self, task: &TaskId, reason: &str) -> Result<(), CloudError> {
-        ecs::stop_task(&self.access, &self.site, task, reason).await
+        self.told(ecs::stop_task(&self.access, &self.site, task, reason).await).await
     }
 
     async fn start_session(
@@ -146,18 +206,19 @@ impl Cloud for Aws {
         remote: &Remote,
         patience: Duration,
     ) -> Result<SessionGrant, CloudError> {
-        ssm::start_session(&self.access, &self.site, bastion, remote, patience).await
+        let started = ssm::start_session(&self.access, &self.site, bastion, remote, patience);
+        self.told(started.await).await
     }
 
     async fn resume_session(&self, session: &SessionId) -> Result<SessionGrant, CloudError> {
-        ssm::resume_session(&self.access, session).await
+        self.told(ssm::resume_session(&self.access, session).await).await
     }
 
     async fn end_session(&self, session: &SessionId) -> Result<(), CloudError> {
-        ssm::end_session(&self.access, session).await
+        self.told(ssm::end_session(&self.access, session).await).await
     }
 
     async fn secret(&self, name: &SecretRef) -> Result<Login, CloudError> {
-        secrets::secret(&self.access, name).await
+        self.told(secrets::secret(&self.access, name).await).await
     }
 }

@@ -21,7 +21,7 @@ use bastion_cloud::{CloudError, Keys, Kind, TaskId};
 use serde_json::{Value, json};
 
 use crate::Aws;
-use crate::access::Clients;
+use crate::clients::Clients;
 use crate::container::{self, Candidate, LogStream};
 use crate::ecs::describe_tasks;
 use crate::task;

@@ -7,42 +7,44 @@
 use aws_sdk_rds::types::{DbCluster, DbInstance, DbProxy};
 use bastion_cloud::{AuroraEndpoint, CloudError, Database, DatabaseRef, Kind, Remote};
 
-use crate::access::{Access, Clients};
+use crate::clients::Clients;
 use crate::fault::Refusal;
 use crate::near::near;
 
+/// A database that is named by its address: nobody has to be asked.
+pub(crate) fn as_given(database: &DatabaseRef) -> Option<Database> {
+    match database {
+        DatabaseRef::Host(host, port) => Some(at(host, *port)),
+        DatabaseRef::Rds(_) | DatabaseRef::Aurora(..) | DatabaseRef::Proxy(_) => None,
+    }
+}
+
 /// Where a database listens.
 pub(crate) async fn find_database(
-    access: &Access,
+    clients: &Clients,
     database: &DatabaseRef,
 ) -> Result<Database, CloudError> {
     match database {
-        DatabaseRef::Host(host, port) => Ok(Database {
-            remote: Remote { host: host.clone(), port: *port },
-            engine: None,
-            managed_secret: None,
-        }),
-        DatabaseRef::Rds(id) => {
-            let clients = access.clients().await?;
-            of_instance(find_instance(&clients, id).await?)
-        }
+        DatabaseRef::Host(host, port) => Ok(at(host, *port)),
+        DatabaseRef::Rds(id) => of_instance(find_instance(clients, id).await?),
         DatabaseRef::Aurora(id, endpoint) => {
-            let clients = access.clients().await?;
-            let cluster = find_cluster(&clients, id).await?;
+            let cluster = find_cluster(clients, id).await?;
             match endpoint {
                 AuroraEndpoint::Writer => of_cluster(&cluster, cluster.endpoint()),
                 AuroraEndpoint::Reader => of_cluster(&cluster, cluster.reader_endpoint()),
                 AuroraEndpoint::Custom(name) => {
-                    let host = custom_endpoint(&clients, &cluster, name).await?;
+                    let host = custom_endpoint(clients, &cluster, name).await?;
                     of_cluster(&cluster, Some(&host))
                 }
             }
         }
-        DatabaseRef::Proxy(name) => {
-            let clients = access.clients().await?;
-            of_proxy(find_proxy(&clients, name).await?)
-        }
+        DatabaseRef::Proxy(name) => of_proxy(find_proxy(clients, name).await?),
     }
+}
+
+fn at(host: &str, port: u16) -> Database {
+    let remote = Remote { host: host.to_owned(), port };
+    Database { remote, engine: None, managed_secret: None }
 }
 
 async fn find_instance(clients: &Clients, id: &str) -> Result<DbInstance, CloudError> {

@@ -53,7 +53,7 @@ async fn with_log(aws: &Aws, task: &TaskId, mut error: CloudError) -> CloudError
     {
         // The log only makes the message better: whatever fails here is not what went wrong.
         match tokio::time::timeout(LOG, logs::task_logs(aws, task)).await {
-            Ok(Ok(lines)) => *log = lines,
+            Ok(Ok(lines)) => *log = lines.into(),
             Ok(Err(err)) => debug!(%task, %err, "no log"),
             Err(_) => debug!(%task, "no log in time"),
         }
@@ -211,7 +211,7 @@ fn look(task: &Task, container: &str) -> Look {
             class: end.class,
             code: end.code,
             exit_code: end.exit,
-            log: Vec::new(),
+            log: Box::default(),
         };
         return Look::Over { kind, message: end.words };
     }
@@ -331,7 +331,7 @@ mod tests {
         let Look::Over { kind, .. } = ending("STOPPED") else { panic!("it has stopped") };
         let code = Some("EssentialContainerExited".to_owned());
         let class = EndClass::Exited;
-        assert_eq!(kind, Kind::TaskStopped { class, code, exit_code: None, log: Vec::new() });
+        assert_eq!(kind, Kind::TaskStopped { class, code, exit_code: None, log: Box::default() });
     }
 
     #[test]
@@ -356,7 +356,7 @@ mod tests {
                 class: EndClass::Unknown,
                 code: Some("TaskFailedToStart".to_owned()),
                 exit_code: None,
-                log: Vec::new()
+                log: Box::default()
             }
         );
     }

@@ -5,7 +5,8 @@
 use bastion_cloud::{CloudError, Kind, Login, Secret, SecretRef};
 use serde_json::Value;
 
-use crate::access::{Access, Clients};
+use crate::access::Access;
+use crate::clients::Clients;
 use crate::near::near;
 use crate::rds;
 
@@ -14,7 +15,7 @@ pub(crate) async fn secret(access: &Access, secret: &SecretRef) -> Result<Login,
     match secret {
         SecretRef::Named(name) => get(&*access.clients().await?, name).await,
         SecretRef::Managed(database) => {
-            let found = rds::find_database(access, database).await?;
+            let found = rds::find_database(&*access.clients().await?, database).await?;
             let Some(arn) = found.managed_secret else {
                 return Err(error(
                     Kind::NotFound { what: "managed secret", candidates: Vec::new() },

@@ -7,7 +7,8 @@
 use aws_sdk_ecs::types::{Service, Task};
 use bastion_cloud::{CloudError, Kind, Runs, Scaled, Site, TaskId};
 
-use crate::access::{Access, Clients};
+use crate::access::Access;
+use crate::clients::Clients;
 use crate::ecs::{clustered, describe_tasks, every_page};
 use crate::near::near;
 use crate::task;

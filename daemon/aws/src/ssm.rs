@@ -13,7 +13,8 @@ use bastion_cloud::{
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::access::{Access, Clients};
+use crate::access::Access;
+use crate::clients::Clients;
 use crate::{ecs, pace};
 
 /// Opens a session, waiting for an agent that is not connected yet.

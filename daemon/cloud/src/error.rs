@@ -74,7 +74,7 @@ pub enum Kind {
         /// The container's exit code, where it got that far.
         exit_code: Option<i32>,
         /// The last lines of its log, where it keeps one that we may read.
-        log: Vec<String>,
+        log: Box<[String]>,
     },
     /// ECS Exec is off for the task, so no agent will ever answer.
     ExecDisabled,
@@ -142,7 +142,7 @@ pub enum LoginWay {
     /// A program that prints them.
     Helper {
         /// Its name, without its arguments: they may hold secrets.
-        program: String,
+        program: Box<str>,
         /// Whether it gave no answer in time, as one that asks on a terminal that isn't there; else it has failed.
         silent: bool,
     },
@@ -151,7 +151,7 @@ pub enum LoginWay {
     /// A role that wants an MFA code, which nobody here can ask for.
     Mfa {
         /// The device's serial number.
-        serial: String,
+        serial: Box<str>,
     },
     /// `aws sso login`.
     Sso {

@@ -41,7 +41,7 @@ fn every_failure_of_the_cloud_has_a_code_a_cause_and_something_to_type() {
             class: EndClass::Image,
             code: Some("TaskFailedToStart".to_owned()),
             exit_code: None,
-            log: Vec::new(),
+            log: Box::default(),
         },
         Kind::ExecDisabled,
         Kind::AgentStopped,

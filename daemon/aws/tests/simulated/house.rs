@@ -46,18 +46,7 @@ impl House {
     }
 
     pub(crate) fn site(&self) -> Site {
-        Site {
-            name: "prod".to_owned(),
-            profile: Some("prod".to_owned()),
-            region: Some("ap-northeast-1".to_owned()),
-            cluster: "neuraKnot-prod-cluster".to_owned(),
-            runs: Runs::TaskDefinition("neuraKnot-prod-ssm-proxy".to_owned()),
-            container: None,
-            subnets: Select::Name("neuraKnot-prod-private-*".to_owned()),
-            security_groups: Select::Name("neuraKnot-prod-ecs-sg".to_owned()),
-            spot: false,
-            assign_public_ip: false,
-        }
+        script_site()
     }
 
     /// The CDK way's site.
@@ -99,6 +88,22 @@ impl House {
     }
 }
 
+/// The script way's site.
+pub(crate) fn script_site() -> Site {
+    Site {
+        name: "prod".to_owned(),
+        profile: Some("prod".to_owned()),
+        region: Some("ap-northeast-1".to_owned()),
+        cluster: "neuraKnot-prod-cluster".to_owned(),
+        runs: Runs::TaskDefinition("neuraKnot-prod-ssm-proxy".to_owned()),
+        container: None,
+        subnets: Select::Name("neuraKnot-prod-private-*".to_owned()),
+        security_groups: Select::Name("neuraKnot-prod-ecs-sg".to_owned()),
+        spot: false,
+        assign_public_ip: false,
+    }
+}
+
 pub(crate) fn key_lines(id: &str, secret: &str) -> String {
     format!("aws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
 }
@@ -128,10 +133,7 @@ pub(crate) fn denied(explicit: bool) -> Kind {
 
 /// A kind without what only AWS's words tell of it.
 pub(crate) fn simple(kind: Kind) -> Kind {
-    match kind {
-        Kind::Denied { explicit, .. } => denied(explicit),
-        other => other,
-    }
+    if let Kind::Denied { explicit, .. } = kind { denied(explicit) } else { kind }
 }
 
 /// For who does not want to hear of stages.

@@ -38,7 +38,7 @@ async fn a_start_whose_container_exits_tells_its_last_twenty_lines() {
     let error = aws.agent_ready(&task, &quiet, PATIENCE).await.unwrap_err();
     let Kind::TaskStopped { class, exit_code, log, .. } = error.kind else { panic!("{error:?}") };
     assert_eq!((class, exit_code), (EndClass::Exited, Some(3)));
-    assert_eq!(log, lines[5..]);
+    assert_eq!(*log, lines[5..]);
     let asked = &house.asked("GetLogEvents")[0];
     assert_eq!(asked["logGroupName"], GROUP);
     assert_eq!(asked["logStreamName"], format!("ecs/proxy/{}", task.short()));

@@ -5,6 +5,7 @@
 mod credentials;
 mod discovery;
 mod house;
+mod logins;
 mod logs;
 mod readiness;
 mod services;
