@@ -39,6 +39,8 @@ pub struct Pool {
     bastions: BTreeMap<BastionId, Member>,
     leases: BTreeMap<LeaseId, Place>,
     outputs: VecDeque<Output>,
+    /// Bastions that have gone, of which a start that still runs may name a task yet: their targets.
+    graves: VecDeque<(BastionId, Arc<str>, Limits)>,
     last_bastion: u64,
     last_group: u64,
 }
@@ -267,7 +269,7 @@ impl Pool {
             | Input::CloseWanted
             | Input::RetireWanted
             | Input::Keep(_)
-            | Input::Tick) => self.tell(bastion, told, now),
+            | Input::Tick) => self.tell_or_bury(bastion, told, now),
         }
     }
 

@@ -74,6 +74,19 @@ impl Pool {
         }
     }
 
+    /// Tells a bastion what happened. A task that is named of one that has gone is stopped.
+    pub(super) fn tell_or_bury(&mut self, bastion: BastionId, input: Input, now: Instant) {
+        if self.bastions.contains_key(&bastion) {
+            return self.tell(bastion, input, now);
+        }
+        let (Input::TaskNamed(task) | Input::TaskReady(task)) = input else { return };
+        let known = self.bastions.values().any(|m| m.bastion.phase().task() == Some(&task));
+        let grave = self.graves.iter().find(|(id, ..)| *id == bastion).cloned();
+        if let (Some((_, target, limits)), false) = (grave, known) {
+            self.abandon(&target, task, limits, now);
+        }
+    }
+
     /// Does what a bastion wants done.
     pub(super) fn take_deeds(&mut self, bastion: BastionId, now: Instant) {
         let Some(member) = self.bastions.get_mut(&bastion) else { return };
@@ -226,7 +239,7 @@ impl Pool {
         let claim = Claim { target: Arc::clone(&target), mood: Mood::Stirring };
         if let Some(retiring) = self.first_for(group, &target, Stand::Retiring) {
             self.give(lease, claim, retiring, now);
-        } else if member.found && self.targets.contains_key(&target) {
+        } else if member.found && self.targets.get(&target).is_some_and(|b| b.group == group) {
             // It waited for what a run before us had started: no start of ours has failed.
             self.queue(lease, claim, group, now);
         } else {
@@ -302,7 +315,9 @@ impl Pool {
     /// Whether a bastion may be started for a target at this moment.
     fn may_start(&self, group: GroupId, target: &str, now: Instant) -> bool {
         let berth = self.targets.get(target);
-        !self.is_held(group) && berth.is_some_and(|berth| !berth.restraint.failed(now))
+        // A bastion that retires since its target has moved to another group is followed by none in its own.
+        let here = berth.filter(|berth| berth.group == group);
+        !self.is_held(group) && here.is_some_and(|berth| !berth.restraint.failed(now))
     }
 
     /// Whether a group's starts have to wait: nobody knows yet what it has, or a task of it may not be ending.
@@ -440,9 +455,16 @@ impl Pool {
         if let Some(group) = member.group.and_then(|group| self.groups.get_mut(&group)) {
             group.members.remove(&bastion);
         }
+        if self.graves.len() == MOST_GRAVES {
+            self.graves.pop_front();
+        }
+        self.graves.push_back((bastion, member.target, member.bastion.limits()));
         self.outputs.push_back(Output::Gone { bastion });
     }
 }
 
 /// A bastion that dies within this time of being ready has failed to start, however far it came.
 const SHORT_LIFE: Duration = Duration::from_secs(60);
+
+/// How many bastions are remembered after they have gone: more than starts can be under way.
+const MOST_GRAVES: usize = 256;
