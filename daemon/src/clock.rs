@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
@@ -110,6 +110,18 @@ impl Clock {
     }
 }
 
+/// A moment on the calendar, as the standard library has it.
+pub fn system_time(at: Timestamp) -> SystemTime {
+    // Before 1970 there is nothing that we tell of.
+    UNIX_EPOCH + Duration::from_nanos(u64::try_from(at.as_nanosecond()).unwrap_or(0))
+}
+
+/// A moment that the standard library has, on the calendar; none where no calendar reaches.
+pub fn timestamp(at: SystemTime) -> Option<Timestamp> {
+    let since = at.duration_since(UNIX_EPOCH).ok()?;
+    Timestamp::from_nanosecond(i128::try_from(since.as_nanos()).ok()?).ok()
+}
+
 /// What turns a clock by hand.
 #[derive(Clone, Debug)]
 pub struct Hand {
@@ -166,7 +178,7 @@ mod tests {
 
     use tokio_util::sync::CancellationToken;
 
-    use super::{Clock, LOOK, Source};
+    use super::{Clock, LOOK, Source, system_time, timestamp};
 
     #[test]
     fn a_clock_turned_by_hand_stands_still_until_it_is_turned() {
@@ -175,6 +187,12 @@ mod tests {
         assert_eq!(clock.now(), before);
         hand.turn(Duration::from_secs(45 * 60));
         assert_eq!(clock.now() - before, Duration::from_secs(45 * 60));
+    }
+
+    #[test]
+    fn a_moment_is_the_same_on_both_calendars() {
+        let now = Clock::machine().calendar();
+        assert_eq!(timestamp(system_time(now)), Some(now));
     }
 
     #[test]

@@ -26,9 +26,11 @@ use crate::control::{self, Desk};
 use crate::events::Events;
 use crate::explain;
 use crate::host::{self, Notice};
-use crate::keeper::{Keeper, Parts, Refusal};
+use crate::keeper::{JournaledSessions, Keeper, Parts, Refusal};
+use crate::ledger::Ledger;
+use crate::listen::peer::Finder;
 use crate::listen::{Engines, House, Listeners, Opening, Roster, unix};
-use crate::state::{StateDir, StateError};
+use crate::state::{Journal, Left, StateDir, StateError};
 use crate::tasks::Tasks;
 use crate::tunnels::{self, Sizes, Trouble, Tunnels};
 
@@ -62,12 +64,20 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     let tasks = Tasks::new();
     tasks.spawn("wake watcher", clock.clone().watch_sleep(tasks.stop_token()));
     let events = Events::new(clock.clone());
+    let (journal, scribe, left) = Journal::open(state.path())?;
+    if let Some(aside) = &left.set_aside {
+        warn!(path = %aside.display(), "the journal could not be read and was set aside");
+    }
+    tasks.spawn_vital("journal", tasks.stop_token(), scribe.run(tasks.stop_token()));
+    let ledger = Ledger::open(state.path(), clock.clone())?;
     let roster = Roster::default();
     let (troubles, troubled) = mpsc::unbounded_channel();
     let tunnels = Tunnels::new(tunnels::Parts {
         troubles,
         options: options(&config),
         sizes: Sizes::remembered(state.path()),
+        book: Arc::new(JournaledSessions(journal.clone())),
+        log: Arc::new(ledger.clone()),
         ..tunnels::Parts::new(tasks.clone(), clock.clone(), events.clone())
     });
     tasks.spawn("prove tunnels after a sleep", tunnels.clone().watch_wakes());
@@ -79,7 +89,13 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     let (failures, failed) = mpsc::unbounded_channel();
     let (keeper, running) = Keeper::new(Parts {
         targets: targets.clone(),
+        left_at: with_clouds_of(&left),
+        left,
         started_by: state.started_by(),
+        on_stop: config.on_stop,
+        journal,
+        ledger: ledger.clone(),
+        state_dir: state.path().to_owned(),
         clock: clock.clone(),
         events: events.clone(),
         tunnels: Arc::new(tunnels.clone()),
@@ -94,13 +110,18 @@ pub async fn run(start: Start) -> Result<(), RunError> {
 
     // The listeners: from here on visits are taken.
     let (closing, curfew) = (CancellationToken::new(), CancellationToken::new());
+    let (finder, searching) = Finder::new();
+    tasks.spawn("find visitors' programs", searching.run(tasks.stop_token()));
     let house = House {
         keeper: keeper.clone(),
         tunnels,
         roster,
         engines: Engines::remembered(state.path()),
         events: events.clone(),
+        ledger: ledger.clone(),
+        finder,
         clock: clock.clone(),
+        uid: host::uid(),
         curfew: curfew.clone(),
     };
     let listeners = Listeners::default();
@@ -156,6 +177,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
             warn!("some bastions could not be told to stop in time");
         }
         tasks.join(TASKS_GRACE).await;
+        ledger.synced().await;
     };
     tokio::select! {
         () = in_order => {}
@@ -251,6 +273,19 @@ fn with_clouds(config: &Config) -> Vec<(Arc<Target>, Arc<dyn Cloud>)> {
         cloud
     };
     config.targets.iter().map(|target| (Arc::new(target.clone()), with_cloud(target))).collect()
+}
+
+/// The sites at which an earlier run has left something, whether the config knows them still or not.
+fn with_clouds_of(left: &Left) -> Vec<(Site, Arc<dyn Cloud>)> {
+    let entries = left.book.entries().iter().map(|entry| &entry.site);
+    let raised = left.book.raised().map(|raise| &raise.site);
+    let mut sites: Vec<(Site, Arc<dyn Cloud>)> = Vec::new();
+    for site in entries.chain(raised) {
+        if !sites.iter().any(|(known, _)| known == site) {
+            sites.push((site.clone(), Arc::new(Aws::new(site.clone()))));
+        }
+    }
+    sites
 }
 
 fn by_name(targets: &[(Arc<Target>, Arc<dyn Cloud>)]) -> BTreeMap<String, Arc<dyn Cloud>> {

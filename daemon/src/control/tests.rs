@@ -7,7 +7,6 @@ use axum::body::Body;
 use axum::extract::connect_info::MockConnectInfo;
 use axum::http::{Method, Request, StatusCode};
 use bastion_api::ErrorBody;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -17,6 +16,8 @@ use crate::config;
 use crate::events::Events;
 use crate::host;
 use crate::keeper::{Keeper, Parts};
+use crate::ledger::Ledger;
+use crate::listen::peer::Finder;
 use crate::listen::{Engines, House, Listeners, Roster};
 use crate::tasks::Tasks;
 use crate::tunnels::{self, Tunnels};
@@ -68,23 +69,18 @@ fn calls(state: &Path) -> Router {
     let events = Events::new(clock.clone());
     let tunnels = Tunnels::new(tunnels::Parts::new(tasks.clone(), clock.clone(), events.clone()));
     // Nobody runs it: no call here gets so far.
-    let (keeper, _) = Keeper::new(Parts {
-        targets: Vec::new(),
-        started_by: "bastiond/test".to_owned(),
-        clock: clock.clone(),
-        events: events.clone(),
-        tunnels: Arc::new(tunnels.clone()),
-        tasks: tasks.clone(),
-        failures: mpsc::unbounded_channel().0,
-    });
+    let (keeper, _) = Keeper::new(Parts::example(state));
     let started_at = clock.calendar();
     let house = House {
         keeper,
         tunnels,
         roster: Roster::default(),
         engines: Engines::remembered(state),
+        ledger: Ledger::open(state, clock.clone()).unwrap(),
+        finder: Finder::new().0,
         events,
         clock,
+        uid: host::uid(),
         curfew: CancellationToken::new(),
     };
     let desk = Desk {

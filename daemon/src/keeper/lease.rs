@@ -78,6 +78,11 @@ impl Pulse {
     pub fn beat(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// How often it has beaten.
+    pub(super) fn beats(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Tells a lease's holder, once, that it is taken back and why.

@@ -4,33 +4,43 @@
 //!   visit, open, close, status ──ask──▶ ┌────────┐ ──input──▶ ┌──────┐
 //!                                       │ keeper │            │ Pool │
 //!   errands (start, stop, look) ─tell─▶ └────────┘ ◀─output── └──────┘
-//!            ▲                              │
-//!            └──────────── spawned ─────────┘
+//!            ▲                            │    │
+//!            └────────── spawned ─────────┘    └──▶ journal, ledger, events
 //! ```
 
+mod berth;
+mod bill;
 mod desk;
 mod errands;
+mod history;
 mod lease;
+mod logins;
+mod reload;
 mod sessions;
+mod settle;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wake;
 mod ward;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bastion_api::Stage;
-use bastion_cloud::{Cloud, CloudError, TaskId};
-use bastion_pool::LeaseId;
+use bastion_cloud::{Cloud, CloudError, LoginState, Seen, Site, TaskEnd, TaskFacts, TaskId};
+use bastion_pool::{BastionId, LeaseId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::config::Target;
+use crate::config::{OnStop, Target};
 use crate::events::Events;
-use crate::state::NotWritten;
+use crate::ledger::Ledger;
+use crate::state::{Journal, Left, NotWritten};
 use crate::tasks::Tasks;
 use crate::tunnels::{Route, TunnelFailure, Ways};
 
@@ -43,8 +53,20 @@ pub use view::Standing;
 pub struct Parts {
     /// Every target and the cloud that its site is in.
     pub targets: Vec<(Arc<Target>, Arc<dyn Cloud>)>,
+    /// What an earlier run may have left out there.
+    pub left: Left,
+    /// The sites that it was left at, with their clouds: the config may know them no more.
+    pub left_at: Vec<(Site, Arc<dyn Cloud>)>,
     /// What our tasks are marked with: `bastiond/<installation id>`.
     pub started_by: String,
+    /// What becomes of bastions when the daemon stops.
+    pub on_stop: OnStop,
+    /// Where intentions are written before they are carried out.
+    pub journal: Journal,
+    /// Where it is written what bastions cost.
+    pub ledger: Ledger,
+    /// Where it is remembered how long starts take.
+    pub state_dir: PathBuf,
     /// The time.
     pub clock: Clock,
     /// Where what happens is told.
@@ -57,6 +79,32 @@ pub struct Parts {
     pub failures: mpsc::UnboundedSender<(Arc<Target>, Refusal)>,
 }
 
+#[cfg(test)]
+impl Parts {
+    /// What a keeper of nothing is made with, that nobody runs: nothing reaches its journal.
+    pub(crate) fn example(state_dir: &std::path::Path) -> Self {
+        std::fs::create_dir_all(state_dir).unwrap();
+        let clock = Clock::machine();
+        let (tasks, events) = (Tasks::new(), Events::new(clock.clone()));
+        let tunnels = crate::tunnels::Parts::new(tasks.clone(), clock.clone(), events.clone());
+        Self {
+            targets: Vec::new(),
+            left: Left::default(),
+            left_at: Vec::new(),
+            started_by: "bastiond/test".to_owned(),
+            on_stop: OnStop::default(),
+            journal: Journal::open(state_dir).unwrap().0,
+            ledger: Ledger::open(state_dir, clock.clone()).unwrap(),
+            state_dir: state_dir.to_owned(),
+            clock,
+            events,
+            tunnels: Arc::new(crate::tunnels::Tunnels::new(tunnels)),
+            tasks,
+            failures: mpsc::unbounded_channel().0,
+        }
+    }
+}
+
 /// A handle on the keeper. Clones are handles on the same one.
 #[derive(Clone, Debug)]
 pub struct Keeper {
@@ -64,7 +112,7 @@ pub struct Keeper {
     /// What may stand in it is bounded by the visits that the system's descriptors allow.
     asks: mpsc::UnboundedSender<Ask>,
     next_lease: Arc<AtomicU64>,
-    starts: Arc<BTreeMap<String, watch::Receiver<Start>>>,
+    starts: Starts,
 }
 
 /// How far a target's start has come.
@@ -74,7 +122,7 @@ pub struct Start {
     pub stage: Option<Stage>,
     /// When the start began.
     pub since: Option<Instant>,
-    /// How long the last start took, if there was one.
+    /// How long the starts of this site took lately, if there were any.
     pub estimate: Option<Duration>,
 }
 
@@ -113,8 +161,8 @@ impl Keeper {
     /// A keeper, and the task to run: [`Running::run`].
     pub fn new(parts: Parts) -> (Self, Running) {
         let (asks, inbox) = mpsc::unbounded_channel();
-        let running = Running::new(parts, asks.clone(), inbox);
-        let starts = Arc::new(running.starts());
+        let starts = Starts::default();
+        let running = Running::new(parts, asks.clone(), inbox, starts.clone());
         (Self { asks, next_lease: Arc::new(AtomicU64::new(1)), starts }, running)
     }
 
@@ -131,12 +179,27 @@ impl Keeper {
 
     /// The way to a target whose bastion is ready at this moment; it is not kept for the asker.
     pub async fn ready_route(&self, target: &str) -> Option<Arc<Route>> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Ask::Route { target: target.to_owned(), answer }).ok()?;
-        answered.await.ok()?
+        self.routes(target).await.into_iter().next()
     }
 
-    /// Stops a target's bastion whoever uses it.
+    /// The ways to a target through every bastion that is ready at this moment, the least used first.
+    pub async fn routes(&self, target: &str) -> Vec<Arc<Route>> {
+        let (answer, answered) = oneshot::channel();
+        if self.ask(Ask::Routes { target: target.to_owned(), answer }).is_err() {
+            return Vec::new();
+        }
+        answered.await.unwrap_or_default()
+    }
+
+    /// Waits until a target has so many bastions, beyond any limit of the config, and gives the ways through those that
+    /// came to be; the failure, where none did. They stay while any of them is used, or until another number is said.
+    pub async fn widen(&self, target: &str, bastions: usize) -> Result<Vec<Arc<Route>>, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Ask::Widen { target: target.to_owned(), bastions, answer })?;
+        answered.await.map_err(|_| Refusal::Stopping)?
+    }
+
+    /// Stops a target's bastions whoever uses them.
     pub async fn close(&self, target: &str) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
         self.ask(Ask::Close { target: target.to_owned(), answer })?;
@@ -160,10 +223,22 @@ impl Keeper {
 
     /// How far a target's start has come, now and from now on.
     pub fn watch_start(&self, target: &str) -> Option<watch::Receiver<Start>> {
-        self.starts.get(target).cloned()
+        self.starts.of(target)
     }
 
-    /// Stops every bastion, and returns once the cloud has taken every order.
+    /// Takes another set of targets: what is new is added, what is gone is dropped, what is altered goes on under its new
+    /// terms; the others feel nothing. Returns once it is so.
+    ///
+    /// A target that leads elsewhere than before keeps the visits that it has; new ones go where it leads now.
+    pub async fn reload(&self, targets: Vec<(Arc<Target>, Arc<dyn Cloud>)>, on_stop: OnStop) {
+        let (answer, answered) = oneshot::channel();
+        if self.asks.send(Ask::Reload { targets, on_stop, answer }).is_ok() {
+            // No answer means that the daemon is stopping.
+            drop(answered.await);
+        }
+    }
+
+    /// Stops every bastion, or leaves them, as the config says; returns once the cloud has taken every order.
     pub async fn stop(&self) {
         let (answer, answered) = oneshot::channel();
         if self.asks.send(Ask::Stop { answer }).is_ok() {
@@ -190,6 +265,20 @@ pub enum Holder {
 
 pub use desk::Running;
 
+/// Where it is seen how far each target's start has come. Clones see the same.
+#[derive(Clone, Debug, Default)]
+struct Starts(Arc<Mutex<BTreeMap<String, watch::Receiver<Start>>>>);
+
+impl Starts {
+    fn of(&self, target: &str) -> Option<watch::Receiver<Start>> {
+        self.all().get(target).cloned()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, watch::Receiver<Start>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What others want of the keeper, and what its errands tell it.
 #[derive(Debug)]
 enum Ask {
@@ -202,9 +291,14 @@ enum Ask {
     LeaseEnded {
         id: LeaseId,
     },
-    Route {
+    Routes {
         target: String,
-        answer: Answer<Option<Arc<Route>>>,
+        answer: Answer<Vec<Arc<Route>>>,
+    },
+    Widen {
+        target: String,
+        bastions: usize,
+        answer: Answer<Result<Vec<Arc<Route>>, Refusal>>,
     },
     Close {
         target: String,
@@ -216,22 +310,62 @@ enum Ask {
     Standings {
         answer: Answer<Vec<Standing>>,
     },
+    Reload {
+        targets: Vec<(Arc<Target>, Arc<dyn Cloud>)>,
+        on_stop: OnStop,
+        answer: Answer<()>,
+    },
     Stop {
         answer: Answer<()>,
     },
+    /// How an errand for one bastion went.
     Told {
-        target: String,
+        bastion: BastionId,
         news: News,
+    },
+    /// A task that served nobody any more has ended.
+    StrayGone {
+        /// The target that it was of, where the config knows it.
+        target: Option<Arc<Target>>,
+        task: TaskId,
+        end: errands::End,
+    },
+    /// What is out there at a site.
+    Surveyed {
+        place: usize,
+        found: Result<Survey, Refusal>,
+    },
+    /// What became of an intention of an earlier run.
+    Reasked {
+        place: usize,
+        token: String,
+        came: Result<TaskId, CloudError>,
+    },
+    /// A service that an earlier run had woken sleeps again.
+    Lowered {
+        site: String,
+    },
+    /// What the files say of a site's login.
+    LoginSeen {
+        site: String,
+        state: LoginState,
     },
 }
 
 type Answer<T> = oneshot::Sender<T>;
 
+/// What was seen at a site.
+#[derive(Debug)]
+struct Survey {
+    /// Every task that carries our mark, and those that were asked about.
+    seen: Vec<(TaskId, Seen)>,
+}
+
 /// How an errand went.
 #[derive(Debug)]
 enum News {
     /// The start has come so far.
-    Stage(Stage),
+    Stage(bastion_cloud::Stage),
     /// The cloud took the order.
     Named(TaskId),
     /// The task serves, and a tunnel through it stands.
@@ -242,12 +376,26 @@ enum News {
     Uncertain(Refusal),
     /// The start has ended because it was told to, or because it was never cleared up.
     GivenUp,
+    /// This target has a way through the bastion, too; or not.
+    Joined(String, Result<Arc<Route>, Refusal>),
+    /// What is known of the task.
+    Facts(TaskId, Box<TaskFacts>),
     /// The cloud does not take the order to stop the task; it is given again.
     StopRefused(Refusal),
     /// The cloud took the order to stop the task.
-    StopTaken,
-    /// This task is gone, in the cloud's words.
-    Gone(TaskId, String),
+    StopTaken(TaskId),
+    /// This task is ending, and of no use any more.
+    Lost(TaskId, Box<TaskEnd>),
+    /// This task is gone.
+    Gone(TaskId, errands::End),
     /// Somebody has looked whether the task lives.
     Looked,
+    /// After a sleep: the task is there, and a tunnel through it answers.
+    Alive,
+    /// After a sleep: nothing is proven yet, and whoever waits has waited long enough.
+    Unproven,
+    /// The service was woken by us.
+    Raised,
+    /// The service is as it was before.
+    Lowered,
 }

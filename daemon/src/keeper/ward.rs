@@ -1,42 +1,38 @@
 //! A ward: one target in the keeper's care, and how its state is told.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bastion_api::{EventKind, Stage, State, Timestamp};
-use bastion_cloud::{Cloud, TaskId};
-use bastion_pool::single::Phase;
+use bastion_api::{EventKind, State};
+use bastion_cloud::{Cloud, Stage};
+use bastion_pool::BastionId;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use super::{Refusal, Standing, Start, view};
+use super::view::{self, Seen};
+use super::{Refusal, Start};
 use crate::config::Target;
-use crate::tunnels::Route;
 
 /// One target in the keeper's care.
 #[derive(Debug)]
 pub(super) struct Ward {
     pub(super) target: Arc<Target>,
     pub(super) cloud: Arc<dyn Cloud>,
-    /// Ends the start that is under way, where it may be ended.
-    pub(super) give_up: CancellationToken,
     pub(super) start: watch::Sender<Start>,
-    /// The task, from its name to its end.
-    pub(super) task: Option<TaskId>,
-    pub(super) started_at: Option<Timestamp>,
-    /// The way to the database, while the bastion is ready.
-    pub(super) route: Option<Arc<Route>>,
+    /// Which bastion that start is of.
+    starting: Option<Starting>,
     /// Why the last start failed, or why the bastion was lost.
     pub(super) failure: Option<Refusal>,
-    /// Why the cloud does not take the order to stop the task.
-    pub(super) stuck: Option<Refusal>,
-    /// Whether the cloud has taken the order to stop the task that is on its way out.
-    pub(super) stop_taken: bool,
-    /// Whether somebody is looking at this moment whether the task lives.
-    pub(super) looked_at: bool,
     /// What was last told of it, and since when.
     state: (State, Instant),
     idle: bool,
+}
+
+/// A start that is under way.
+#[derive(Debug)]
+struct Starting {
+    bastion: BastionId,
+    /// When it reached each stage.
+    stages: Vec<(Stage, Instant)>,
 }
 
 impl Ward {
@@ -44,81 +40,108 @@ impl Ward {
         Self {
             target,
             cloud,
-            give_up: CancellationToken::new(),
             start: watch::Sender::new(Start::default()),
-            task: None,
-            started_at: None,
-            route: None,
+            starting: None,
             failure: None,
-            stuck: None,
-            stop_taken: false,
-            looked_at: false,
             state: (State::Cold, now),
             idle: false,
         }
     }
 
-    /// A start begins.
-    pub(super) fn begin(&mut self, now: Instant, calendar: Timestamp) {
-        self.give_up = CancellationToken::new();
-        self.task = None;
-        self.started_at = Some(calendar);
+    /// A start begins, unless one is shown already.
+    pub(super) fn begin(&mut self, bastion: BastionId, estimate: Option<Duration>, now: Instant) {
+        if self.starting.is_some() {
+            return;
+        }
+        self.starting = Some(Starting { bastion, stages: vec![(Stage::Discovering, now)] });
         self.start.send_modify(|start| {
-            start.stage = Some(Stage::Discovering);
-            start.since = Some(now);
+            let stage = Some(in_words(Stage::Discovering));
+            *start = Start { stage, since: Some(now), estimate };
         });
+    }
+
+    /// The start that is shown has come so far; its stage's word, where that is news.
+    pub(super) fn reach(
+        &mut self,
+        bastion: BastionId,
+        stage: Stage,
+        now: Instant,
+    ) -> Option<&'static str> {
+        let starting = self.starting.as_mut().filter(|starting| starting.bastion == bastion)?;
+        if starting.stages.last().is_some_and(|(last, _)| *last == stage) {
+            return None;
+        }
+        starting.stages.push((stage, now));
+        let stage = in_words(stage);
+        self.start.send_modify(|start| start.stage = Some(stage));
+        Some(stage.words())
+    }
+
+    /// The stage that the start of a bastion hangs in.
+    pub(super) fn stage(&self, bastion: BastionId) -> Option<bastion_api::Stage> {
+        let starting = self.starting.as_ref().filter(|starting| starting.bastion == bastion)?;
+        starting.stages.last().map(|(stage, _)| in_words(*stage))
+    }
+
+    /// The start is over; how long it spent in each of its stages.
+    pub(super) fn end_start(
+        &mut self,
+        bastion: BastionId,
+        now: Instant,
+    ) -> Option<Vec<(Stage, Duration)>> {
+        let starting = self.starting.take_if(|starting| starting.bastion == bastion)?;
+        self.start.send_modify(|start| {
+            start.stage = None;
+            start.since = None;
+        });
+        let ends = starting.stages.iter().skip(1).map(|(_, since)| *since).chain([now]);
+        let took = starting.stages.iter().zip(ends);
+        Some(took.map(|((stage, since), end)| (*stage, end - *since)).collect())
+    }
+
+    /// What was last told of it, and since when.
+    pub(super) fn state(&self) -> (State, Instant) {
+        self.state
     }
 
     /// Takes note of the state that it is in, and says what there is to tell of it.
     pub(super) fn note(
         &mut self,
-        phase: &Phase,
+        bastions: &[Seen],
+        undecided: bool,
         now: Instant,
     ) -> Option<(EventKind, &'static str)> {
-        let idle = matches!(phase, Phase::Ready { idle_due: Some(_), .. });
+        let idle = view::idle_stop(bastions, now).is_some();
         let was_idle = std::mem::replace(&mut self.idle, idle);
         let fell_idle = idle && !was_idle;
-        let state = view::state(phase, self.failure.as_ref());
+        let state = view::state(bastions, undecided, self.failure.as_ref());
         if self.state.0 == state {
             return fell_idle.then_some((EventKind::BastionIdle, "nobody uses it any more"));
         }
         let was = std::mem::replace(&mut self.state, (state, now)).0;
-        if was == State::Starting {
-            self.start.send_modify(|start| {
-                if state == State::Ready {
-                    start.estimate = start.since.map(|since| now.duration_since(since));
-                }
-                start.stage = None;
-                start.since = None;
-            });
-        }
         match state {
+            State::Ready if was == State::Unknown => Some((EventKind::BastionReady, "still ready")),
             State::Ready if idle => Some((EventKind::BastionReady, "ready, nobody uses it yet")),
             State::Ready => Some((EventKind::BastionReady, "ready")),
             State::Stopping => Some((EventKind::BastionStopping, "stopping")),
-            State::Problem if was != State::Stopping => None,
-            // A problem that a person has put aside had nothing left to stop.
-            State::Cold if was == State::Problem => None,
-            State::Cold | State::Problem => Some((EventKind::BastionStopped, "stopped")),
+            // What was lost is told as a problem; and what only was about to run had nothing to stop.
+            State::Cold | State::Problem => {
+                let ended = was == State::Stopping || (was == State::Ready && state == State::Cold);
+                ended.then_some((EventKind::BastionStopped, "stopped"))
+            }
             State::Starting | State::Unknown => None,
         }
     }
+}
 
-    /// Where it stands; `holds` of its leases are holds.
-    pub(super) fn standing(&self, phase: &Phase, holds: usize, now: Instant) -> Standing {
-        let start = *self.start.borrow();
-        Standing {
-            target: self.target.name.clone(),
-            state: view::state(phase, self.failure.as_ref()),
-            for_so_long: now.saturating_duration_since(self.state.1),
-            elapsed: start.since.map(|since| now.saturating_duration_since(since)),
-            start,
-            task: self.task.clone(),
-            started_at: self.task.as_ref().and(self.started_at),
-            holds: u32::try_from(holds).unwrap_or(u32::MAX),
-            idle_stop: view::idle_stop(phase, now),
-            failure: self.failure.clone(),
-            stuck: self.stuck.clone(),
-        }
+/// A stage in bastion-api's word.
+fn in_words(stage: Stage) -> bastion_api::Stage {
+    match stage {
+        Stage::Discovering => bastion_api::Stage::Discovering,
+        Stage::Requesting => bastion_api::Stage::Requesting,
+        Stage::Provisioning => bastion_api::Stage::Provisioning,
+        Stage::Pulling => bastion_api::Stage::Pulling,
+        Stage::StartingAgent => bastion_api::Stage::StartingAgent,
+        Stage::Connecting => bastion_api::Stage::Connecting,
     }
 }

@@ -27,7 +27,7 @@ use bastion_api::{
     Audit, AuditRecord, BastionEndedRecord, BastionStartedRecord, Cost, CostSum, GroupBy,
     RefusedRecord, Size, Timestamp, TunnelClosedRecord, TunnelOpenedRecord, VisitRecord,
 };
-use bastion_cloud::{TaskId, TaskSize};
+use bastion_cloud::{SessionId, TaskId, TaskSize};
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -37,6 +37,7 @@ use self::months::Months;
 use self::writer::Order;
 use crate::clock::Clock;
 use crate::state::StateError;
+use crate::tunnels::TunnelLog;
 
 /// A handle on the ledger. Clones write the same one.
 #[derive(Clone, Debug)]
@@ -162,6 +163,29 @@ impl Ledger {
         }
     }
 
+    /// A task of an earlier run has ended, and the cloud tells nothing of it any more: it did so by `at` at the latest.
+    pub fn bastion_forgotten(&self, task: &TaskId, site: &str, at: Timestamp) {
+        let Some(billed) = self.book().unended().remove(task.as_str()) else { return };
+        let seconds = cost::billed_seconds(Some(billed.from), at);
+        let usd = cost::usd_per_hour(&billed.size).map(|usd| usd * seconds / 3600.0);
+        let record = BastionEndedRecord {
+            time: at,
+            task: task.as_str().to_owned(),
+            target: billed.target,
+            site: site.to_owned(),
+            size: billed.size,
+            billed_from: billed.from,
+            seconds,
+            usd,
+            // Nothing is known of it from its beginning on.
+            estimated_within: Some(seconds),
+            why: None,
+        };
+        if self.book().ended(&record) {
+            self.write(AuditRecord::BastionEnded(record));
+        }
+    }
+
     /// The tasks that have begun and of which no end is told, by their names: after a crash, somebody has to find out.
     pub fn running(&self) -> Vec<TaskId> {
         self.book().running().map(TaskId::new).collect()
@@ -253,6 +277,16 @@ impl Ledger {
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TunnelLog for Ledger {
+    fn opened(&self, target: &str, task: &TaskId, session: &SessionId) {
+        self.tunnel_opened(target, task, session.as_str());
+    }
+
+    fn closed(&self, session: &SessionId, why: &str) {
+        self.tunnel_closed(session.as_str(), Some(why.to_owned()));
     }
 }
 

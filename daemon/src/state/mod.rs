@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use uuid::Uuid;
 
-pub use scribe::{Journal, Left, NotWritten, Scribe};
+pub use scribe::{Journal, Left, NotWritten, Scribe, ScribeGone};
 
 /// The state directory, held by this process until it is dropped.
 #[derive(Debug)]

@@ -49,6 +49,11 @@ pub enum NotWritten {
     Closed,
 }
 
+/// Nobody writes the journal any more.
+#[derive(Debug, Error)]
+#[error("nobody writes the journal any more")]
+pub struct ScribeGone;
+
 impl Journal {
     /// Opens the journal of a state directory and tells what it says.
     pub fn open(state_dir: &Path) -> Result<(Self, Scribe, Left), StateError> {
@@ -84,14 +89,14 @@ impl Journal {
 
 impl Scribe {
     /// Writes until `stop` fires, and then what was said until then.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), ScribeGone> {
         loop {
             let first = tokio::select! {
                 biased;
                 word = self.words.recv() => word,
                 () = stop.cancelled() => None,
             };
-            let Some(first) = first else { return };
+            let Some(first) = first else { return Ok(()) };
             let mut words = vec![first];
             while words.len() < AT_ONCE
                 && let Ok(word) = self.words.try_recv()
@@ -99,8 +104,8 @@ impl Scribe {
                 words.push(word);
             }
             // A panic in there leaves nobody to write; whoever waits is told that it is closed.
-            let Ok(desk) = spawn_blocking(move || self.desk.write(words)).await else { return };
-            self.desk = desk;
+            let written = spawn_blocking(move || self.desk.write(words)).await;
+            self.desk = written.map_err(|_| ScribeGone)?;
         }
     }
 }
@@ -183,7 +188,7 @@ mod tests {
             assert_eq!(left.book.entries()[0].token(), Some("one"));
             stop.cancel();
         };
-        tokio::join!(scribe.run(stop.clone()), written);
+        tokio::join!(scribe.run(stop.clone()), written).0.unwrap();
     }
 
     #[tokio::test]
@@ -195,7 +200,7 @@ mod tests {
             journal.note(intend(&number.to_string()));
         }
         stop.cancel();
-        scribe.run(stop).await;
+        scribe.run(stop).await.unwrap();
         assert!(matches!(journal.write(intend("late")).await, Err(NotWritten::Closed)));
         let (_, _, left) = Journal::open(temp.path()).unwrap();
         assert_eq!(left.book.entries().len(), 200);
@@ -214,7 +219,7 @@ mod tests {
             journal.note(Record::Gone { task: TaskId::new(number.to_string()) });
         }
         stop.cancel();
-        scribe.run(stop).await;
+        scribe.run(stop).await.unwrap();
         let lines = fs::read_to_string(temp.path().join(JOURNAL)).unwrap().lines().count();
         assert!(lines < WORTH_RENEWING + AT_ONCE, "{lines} lines");
         let (_, _, left) = Journal::open(temp.path()).unwrap();
@@ -236,7 +241,7 @@ mod tests {
             assert!(matches!(refused, Err(NotWritten::State(_))), "{refused:?}");
             stop.cancel();
         };
-        tokio::join!(scribe.run(stop.clone()), written);
+        tokio::join!(scribe.run(stop.clone()), written).0.unwrap();
     }
 
     fn intend(token: &str) -> Record {
