@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use ssm_proto::mux::frame::{Command, Decoder, Frame};
 use ssm_proto::payload::{self, Acknowledgement, Flag, HandshakeResponse};
 use ssm_proto::{Message, MessageId, MessageKind};
-use ssm_tunnel::{Driver, Grant, Never, Options, Tunnel};
-use tokio::io::{AsyncRead, AsyncWrite};
+use ssm_tunnel::{Driver, Grant, Never, Options, Resume, Tunnel};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_tungstenite::tungstenite::Message as Ws;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
@@ -76,13 +76,22 @@ impl Gate {
 
     /// A tunnel, its driver, and the agent at its other end, after the handshake.
     pub(crate) async fn tunnel(&self, options: Options) -> (Tunnel, Driver, Agent) {
+        self.lasting_tunnel(options, Arc::new(Never)).await
+    }
+
+    /// The same, for a session that can be resumed.
+    pub(crate) async fn lasting_tunnel(
+        &self,
+        options: Options,
+        resumer: Arc<dyn Resume>,
+    ) -> (Tunnel, Driver, Agent) {
         let shaking = async {
             let mut agent = self.agent().await;
             agent.shake_hands("3.3.0.0").await;
             agent
         };
-        let (opened, agent) =
-            tokio::join!(Tunnel::open(self.grant(), options, Arc::new(Never)), shaking);
+        let opening = Tunnel::open(self.grant(), options, resumer);
+        let (opened, agent) = tokio::join!(opening, shaking);
         let (tunnel, driver) = opened.unwrap();
         (tunnel, driver, agent)
     }
@@ -141,6 +150,27 @@ impl Agent {
             acknowledges: true,
             decoder: Decoder::new(),
         }
+    }
+
+    /// Goes on where it was, on the websocket that the client dials next: the one before, and the open message.
+    pub(crate) async fn meet_again(&mut self, gate: &Gate) -> (Self, Value) {
+        let mut next = gate.agent().await;
+        std::mem::swap(&mut self.socket, &mut next.socket);
+        let opening = self.introduced().await;
+        (next, opening)
+    }
+
+    /// Sends again what is not acknowledged.
+    pub(crate) async fn repeat(&mut self) {
+        for message in self.unacknowledged.values() {
+            self.socket.send(Ws::Binary(message.clone())).await.unwrap();
+        }
+    }
+
+    /// Breaks the connection off, without a word.
+    pub(crate) async fn break_off(&mut self) {
+        // A websocket that is only dropped says nothing; the connection ends with a FIN.
+        self.socket.get_mut().shutdown().await.unwrap();
     }
 
     /// The next thing that the client says; acknowledged, if it is to be.
@@ -351,7 +381,18 @@ impl Agent {
     /// The whole handshake; tells the message number 0.
     pub(crate) async fn shake_hands(&mut self, version: &str) -> Bytes {
         self.introduced().await;
+        self.rest_of_the_handshake(version).await
+    }
+
+    /// The handshake after the open message; tells the message number 0.
+    pub(crate) async fn rest_of_the_handshake(&mut self, version: &str) -> Bytes {
         let zero = self.request_handshake(version).await;
+        self.answer_handshake().await;
+        zero
+    }
+
+    /// The handshake after the agent's request.
+    pub(crate) async fn answer_handshake(&mut self) {
         loop {
             if let Heard::Response(response) = self.hear().await {
                 assert_eq!(response.processed_client_actions[0].action_status, 1);
@@ -360,7 +401,6 @@ impl Agent {
         }
         let complete = json!({"HandshakeTimeToComplete": 1, "CustomerMessage": ""});
         self.send(payload::HANDSHAKE_COMPLETE, complete.to_string().into()).await;
-        zero
     }
 
     /// Acknowledges all that came so far.
