@@ -54,10 +54,10 @@ impl Default for Config {
             probing: true,
             payload_start: 0,
             payload_max: 32 << 10, // one frame of smux; beyond it there is little to win
-            window_bytes: 4 << 20, // 80 MB/s at 50 ms; how much of it is used, the road decides
-            window_frames: 4096,   // the same in messages of 1024 bytes
+            window_bytes: 3 << 20, // 60 MB/s at 50 ms; how much of it is used, the road decides
+            window_frames: 3072,   // the same in messages of 1024 bytes
             first_frames: 4,       // one screenful: the agent may not be listening yet
-            stream_unacknowledged_bytes: 3 << 20, // the agent's buffer holds 4 MiB of all streams
+            stream_unacknowledged_bytes: 5 << 19, // leaves the others some of the window
             stream_send_bytes: 64 << 10, // one write of a busy local socket
             unread_per_stream: 64 << 20, // 90 s of what one agent can send
             unread_in_all: 256 << 20, // four readers that have stopped

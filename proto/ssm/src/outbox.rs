@@ -12,9 +12,9 @@
 //!
 //! Each message has its own wait, unlike in Amazon's plugin and agent, which look after their oldest
 //! only. The wait is the same for all, so the one sent longest ago is the next to be due: a queue in
-//! the order of sending is all the timer that it takes. While nobody answers at all, only the oldest few
-//! are sent again, ever more seldom; the first answer makes all due that are. Nothing is ever thrown
-//! away: whoever adds asks for room first.
+//! the order of sending is all the timer that it takes. Where nothing tells that a message is lost rather
+//! than stuck, only the oldest few are sent again, ever more seldom ([`Outbox::expire`]). Nothing is ever
+//! thrown away: whoever adds asks for room first.
 
 #[cfg(test)]
 mod tests;
@@ -42,9 +42,14 @@ pub(crate) struct Outbox {
     waits: VecDeque<Wait>,
     /// What is due again, in order; acknowledged ones are skipped.
     due: VecDeque<i64>,
-    /// When something was last acknowledged.
-    heard_at: Option<Instant>,
-    /// Till when nothing more becomes due, because nobody answers.
+    /// When the newest acknowledged message was sent: what was sent before it and is not acknowledged is
+    /// lost, or will come any moment.
+    heard_of: Option<Instant>,
+    /// Those of the oldest that were sent again though no later one is acknowledged, and how many these
+    /// are to be the next time.
+    calling: Vec<i64>,
+    calls: usize,
+    /// Till when an answer to them is waited for.
     quiet_until: Option<Instant>,
     rtt: Rtt,
 }
@@ -58,8 +63,10 @@ pub(crate) enum Acknowledged {
         stream: u32,
         /// Its payload's bytes.
         payload: usize,
-        /// How long that took, where it can be told: the message was sent once.
-        took: Option<Duration>,
+        /// How long that took since it was sent first.
+        took: Duration,
+        /// Whether it was sent once: else it may have taken less.
+        once: bool,
     },
     /// It had.
     Before,
@@ -96,7 +103,9 @@ impl Outbox {
             bytes: 0,
             waits: VecDeque::new(),
             due: VecDeque::new(),
-            heard_at: None,
+            heard_of: None,
+            calling: Vec::new(),
+            calls: CALLS,
             quiet_until: None,
             rtt: Rtt::new(rto_floor, rto_ceiling),
         }
@@ -147,19 +156,19 @@ impl Outbox {
         };
         self.frames -= 1;
         self.bytes -= sent.payload;
-        // Which sending of several it answers, nobody can tell.
-        let took = (sent.times == 1).then(|| now.saturating_duration_since(sent.at));
-        if let Some(took) = took {
+        // Which sending of several it answers, nobody can tell: only that it was not sent before the first.
+        let (took, once) = (now.saturating_duration_since(sent.first_at), sent.times == 1);
+        if once {
             self.rtt.measured(took);
         }
-        self.heard_at = Some(now);
-        self.quiet_until = None;
+        self.heard_of = self.heard_of.max(Some(sent.first_at));
+        self.answered(number);
         while let Some(None) = self.slots.front() {
             self.slots.pop_front();
             self.first += 1;
         }
         self.drop_stale_waits();
-        Acknowledged::Now { stream: sent.stream, payload: sent.payload, took }
+        Acknowledged::Now { stream: sent.stream, payload: sent.payload, took, once }
     }
 
     /// When the next message will be due again.
@@ -168,28 +177,23 @@ impl Outbox {
         Some(self.quiet_until.map_or(first, |quiet| quiet.max(first)))
     }
 
-    /// Finds what is due again at `now`. Where nothing at all was acknowledged meanwhile, these are the
-    /// oldest few: more would only wait behind them, wherever they are stuck.
-    /// Says whether there was anything.
+    /// Finds what is due again at `now`; says whether there was anything.
+    ///
+    /// A message whose wait is over is lost if one that was sent later is acknowledged: a websocket
+    /// keeps order. Otherwise all may be stuck somewhere, and copies of all would be stuck behind them.
+    /// Then the oldest few are sent again; each time that all of them are answered, twice as many.
     pub(crate) fn expire(&mut self, now: Instant) -> bool {
-        let wait = self.rtt.wait();
         if self.due_at().is_none_or(|due| due > now) {
             return false;
         }
-        let oldest = self.waits.front().map(|wait| wait.since);
-        if self.heard_at < oldest {
-            if let Some(oldest) = oldest {
-                self.rtt.expired(oldest, now);
-            }
-            self.quiet_until = Some(now + self.rtt.wait());
-            let numbers = self.numbers().take(CALLS).collect::<Vec<_>>();
-            numbers.into_iter().for_each(|number| self.queue(number));
-            return true;
-        }
-        while let Some(oldest) = self.waits.front()
-            && oldest.since + wait <= now
+        let wait = self.rtt.wait();
+        while let Some(&Wait { since, number }) = self.waits.front()
+            && since + wait <= now
         {
-            let Wait { since, number } = *oldest;
+            if self.heard_of <= Some(since) {
+                self.call(since, now);
+                break;
+            }
             self.rtt.expired(since, now);
             self.waits.pop_front();
             self.queue(number);
@@ -212,7 +216,8 @@ impl Outbox {
         self.waits.clear();
         self.due = self.numbers().collect();
         self.slots.iter_mut().flatten().for_each(|sent| sent.queued = true);
-        self.quiet_until = None;
+        self.calling.clear();
+        (self.calls, self.quiet_until) = (CALLS, None);
         self.rtt.forgive();
     }
 
@@ -271,6 +276,7 @@ impl Outbox {
         self.slots.clear();
         self.waits.clear();
         self.due.clear();
+        self.calling.clear();
         (self.frames, self.bytes) = (0, 0);
     }
 
@@ -294,6 +300,33 @@ impl Outbox {
         }
     }
 
+    /// Sends the oldest few again.
+    fn call(&mut self, since: Instant, now: Instant) {
+        if !self.calling.is_empty() {
+            self.calls = CALLS;
+        }
+        self.rtt.expired(since, now);
+        self.quiet_until = Some(now + self.rtt.wait());
+        self.calling = self.numbers().take(self.calls).collect();
+        for index in 0..self.calling.len() {
+            self.queue(self.calling[index]);
+        }
+    }
+
+    /// Takes in that this message is acknowledged.
+    fn answered(&mut self, number: i64) {
+        if let Some(at) = self.calling.iter().position(|called| *called == number) {
+            self.calling.swap_remove(at);
+            if self.calling.is_empty() {
+                self.calls = (self.calls * 2).min(MOST_CALLS);
+                self.quiet_until = None;
+            }
+        }
+        if self.waits.front().is_some_and(|wait| self.heard_of > Some(wait.since)) {
+            self.quiet_until = None;
+        }
+    }
+
     /// Makes a message due behind those that are.
     fn queue(&mut self, number: i64) {
         if let Some(Some(sent)) = self.slot(number)
@@ -312,8 +345,10 @@ impl Wait {
     }
 }
 
-/// How many of the oldest messages are sent again while nobody answers.
+/// How many of the oldest messages are sent again where it is not known that they are lost: at first, and
+/// at most.
 const CALLS: usize = 4;
+const MOST_CALLS: usize = 1024;
 /// So many stale waits are left where they are.
 const FEW: usize = 64;
 

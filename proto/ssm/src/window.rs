@@ -122,12 +122,12 @@ impl Window {
         }
     }
 
-    /// Takes in that a message, of whatever kind, is acknowledged, and how long that took; `next` is
-    /// the number of the next message.
+    /// Takes in that a message, of whatever kind, is acknowledged, how long that took, and whether it
+    /// can be told; `next` is the number of the next message.
     pub(crate) fn acknowledged(
         &mut self,
         number: i64,
-        took: Option<Duration>,
+        (took, certain): (Duration, bool),
         next: i64,
         now: Instant,
     ) {
@@ -136,10 +136,10 @@ impl Window {
         {
             self.race = Race::Won;
         }
-        if let Some(took) = took {
+        if certain {
             self.quickest.measured(took, now);
-            self.round.quickest = Some(self.round.quickest.map_or(took, |other| other.min(took)));
         }
+        self.round.quickest = Some(self.round.quickest.map_or(took, |other| other.min(took)));
         if number >= self.round.ends_at {
             self.end_round(next);
         }
@@ -152,13 +152,15 @@ impl Window {
     }
 
     fn end_round(&mut self, next: i64) {
-        let queue = match (self.round.quickest, self.quickest.get()) {
-            (Some(took), Some(quickest)) => took > quickest + MOST_QUEUE.max(quickest / 2),
-            // Everything had to be sent again: nobody knows how long it takes.
-            (None, Some(_) | None) | (Some(_), None) => false,
+        let (Some(took), Some(quickest)) = (self.round.quickest, self.quickest.get()) else {
+            return;
         };
-        if queue {
-            self.bytes = (self.bytes / 4 * 3).max(LEAST_BYTES).min(self.most_bytes);
+        let most = quickest + MOST_QUEUE.max(quickest / 2);
+        if took > most {
+            // What was on its way, in that time, leaves this much for the time that it should take.
+            let share = most.as_secs_f64() / took.as_secs_f64();
+            let bytes = (self.bytes as f64 * share) as usize;
+            self.bytes = bytes.max(LEAST_BYTES).min(self.most_bytes);
             self.threshold = self.bytes;
         } else if self.limited {
             let more = if self.bytes < self.threshold { self.bytes } else { self.bytes / 8 };
@@ -247,13 +249,14 @@ mod tests {
                     && entry.key().0 <= self.time
                 {
                     let number = entry.remove_entry().0.1;
-                    let Acknowledged::Now { payload, took, .. } =
+                    let Acknowledged::Now { payload, took, once, .. } =
                         self.outbox.acknowledged(number, now)
                     else {
                         panic!("twice")
                     };
                     self.acknowledged += payload;
-                    self.window.acknowledged(number, took, self.outbox.next_number(), now);
+                    let next = self.outbox.next_number();
+                    self.window.acknowledged(number, (took, once), next, now);
                 }
                 while let Room::All = self.window.room(&self.outbox) {
                     let number = self.outbox.next_number();
@@ -326,7 +329,7 @@ mod tests {
         let send = |outbox: &mut Outbox| outbox.sent(Bytes::from_static(b"x"), 1, 3, now);
         send(&mut outbox);
         window.data_sent(0);
-        window.acknowledged(0, None, 1, now);
+        window.acknowledged(0, (Duration::ZERO, true), 1, now);
         let mut number = 1;
         while window.room(&outbox) != Room::None {
             send(&mut outbox);

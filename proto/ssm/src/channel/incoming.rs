@@ -102,10 +102,10 @@ impl Channel {
             return;
         };
         match self.outbox.acknowledged(number, now.instant) {
-            Acknowledged::Now { stream, payload, took } => {
+            Acknowledged::Now { stream, payload, took, once } => {
                 self.mux.acknowledged(stream, payload);
                 let next = self.outbox.next_number();
-                self.window.acknowledged(number, took, next, now.instant);
+                self.window.acknowledged(number, (took, once), next, now.instant);
             }
             Acknowledged::Before => return,
             Acknowledged::NeverSent => {

@@ -30,8 +30,8 @@ impl Channel {
 
     /// A small message that asks whether the road lives, where that is in doubt.
     pub(super) fn send_canary(&mut self, now: Now) -> Option<Bytes> {
-        let State::Open = self.state else { return None };
-        if !self.canary.is_wanted(self.large_head()) {
+        let lives = matches!(self.state, State::Open | State::Ending { .. });
+        if !lives || !self.canary.is_wanted(self.large_head()) {
             return None;
         }
         let number = self.outbox.next_number();

@@ -37,7 +37,7 @@ fn a_message_is_sent_again_when_its_own_wait_is_over_and_not_before() {
 }
 
 #[test]
-fn while_nobody_answers_only_the_oldest_few_are_sent_again_and_with_an_answer_all() {
+fn while_nobody_answers_only_the_oldest_few_are_sent_again_and_more_with_every_answer() {
     let start = start();
     let mut outbox = sent(100, start);
     let mut now = start;
@@ -47,10 +47,29 @@ fn while_nobody_answers_only_the_oldest_few_are_sent_again_and_with_an_answer_al
         assert!(outbox.due_at().unwrap() > now, "it would be asked again and again");
         assert_eq!(resent(&mut outbox, now), [0, 1, 2, 3]);
     }
-    outbox.acknowledged(2, now + MS);
-    assert!(outbox.expire(now + MS));
-    let rest: Vec<u8> = (4..100).collect();
-    assert_eq!(resent(&mut outbox, now + MS), rest);
+    for (answered, next) in [(0..4, 4..12), (4..12, 12..28), (12..28, 28..60), (28..60, 60..100)] {
+        now += 10 * MS;
+        for number in answered {
+            assert!(resent(&mut outbox, now).is_empty());
+            outbox.acknowledged(number, now);
+            outbox.expire(now);
+        }
+        assert_eq!(resent(&mut outbox, now), next.collect::<Vec<u8>>());
+    }
+}
+
+#[test]
+fn what_is_slow_is_not_sent_again_as_if_it_were_lost() {
+    let start = start();
+    let mut outbox = sent(100, start);
+    let (mut now, mut copies) = (start + 300 * MS, 0);
+    for number in 0..100 {
+        now += 20 * MS;
+        outbox.acknowledged(number, now);
+        outbox.expire(now);
+        copies += resent(&mut outbox, now).len();
+    }
+    assert!(copies < 20, "{copies} of 100 were sent again");
 }
 
 #[test]
@@ -84,7 +103,7 @@ fn only_what_is_missing_is_sent_again_wherever_it_stands() {
     let mut outbox = sent(6, start);
     for number in [0, 1, 3, 5] {
         let told = outbox.acknowledged(number, start + 20 * MS);
-        assert!(matches!(told, Acknowledged::Now { stream: 3, payload: 1, took: Some(_) }));
+        assert!(matches!(told, Acknowledged::Now { stream: 3, payload: 1, once: true, .. }));
     }
     outbox.expire(start + 1000 * MS);
     assert_eq!(resent(&mut outbox, start + 1000 * MS), [2, 4]);
