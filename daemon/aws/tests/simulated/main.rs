@@ -4,9 +4,11 @@
 
 mod credentials;
 mod discovery;
+mod home;
 mod house;
 mod logins;
 mod logs;
+mod network;
 mod readiness;
 mod services;
 mod sessions;
