@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bastion_api::{EventKind, Stage};
+use bastion_api::EventKind;
 use bastion_cloud::TaskId;
-use bastion_pool::{BastionId, Input, LeaseId, Output, Phase, Pool, Why, Wish};
+use bastion_pool::{BastionId, Input, LeaseId, Phase, Pool, Wish};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -14,13 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::berth::{Berth, Proof};
 use super::bill::Billed;
 use super::history::History;
-use super::lease::{Granted, Pulse, Revoked};
+use super::lease::{Granted, Revoked};
+use super::logins::Watch;
 use super::settle::Settling;
 use super::silence::Quiet;
-use super::view::{self, Seen};
 use super::ward::Ward;
-use super::{Answer, Ask, Holder, News, Parts, Refusal, Standing, Starts, errands};
-use crate::config::OnStop;
+use super::{Answer, Ask, Holder, News, Parts, Refusal, Starts, view};
 use crate::tunnels::Route;
 
 /// The keeper before and while it runs.
@@ -44,9 +43,9 @@ pub struct Running {
     pub(super) asks: mpsc::UnboundedSender<Ask>,
     inbox: mpsc::UnboundedReceiver<Ask>,
     /// When the tasks that serve are next looked at.
-    next_look: Option<Instant>,
-    /// When the files of logins that have failed are next looked at.
-    pub(super) next_login_look: Option<Instant>,
+    pub(super) next_look: Option<Instant>,
+    /// Logins that have failed, by their sites' names.
+    pub(super) logins: BTreeMap<String, Watch>,
     /// How long the machine had slept when that was last looked at.
     pub(super) slept: Duration,
     /// Set once the daemon is stopping: who waits for every order to be taken.
@@ -72,9 +71,9 @@ pub(super) enum Stand {
 /// Somebody who waits for so many bastions of one target.
 #[derive(Debug)]
 pub(super) struct Wide {
-    target: String,
-    bastions: usize,
-    answer: Answer<Result<Vec<Arc<Route>>, Refusal>>,
+    pub(super) target: String,
+    pub(super) bastions: usize,
+    pub(super) answer: Answer<Result<Vec<Arc<Route>>, Refusal>>,
 }
 
 impl Running {
@@ -103,7 +102,7 @@ impl Running {
             asks,
             inbox,
             next_look: None,
-            next_login_look: None,
+            logins: BTreeMap::new(),
             slept,
             stopping: None,
             no_more: CancellationToken::new(),
@@ -160,7 +159,7 @@ impl Running {
         let now = self.parts.clock.now();
         let pool = self.pool.timeout().map(|(due, _)| due);
         let pulses = self.is_watching().then_some(now + TICK);
-        let due = [pool, self.next_look, self.next_login_look, self.next_settling(), pulses];
+        let due = [pool, self.next_look, self.next_login_look(), self.next_settling(), pulses];
         let pause = due.into_iter().flatten().min();
         let pause = pause.map(|due| due.saturating_duration_since(now).min(TICK));
         async move {
@@ -225,7 +224,7 @@ impl Running {
             Ask::Surveyed { place, found } => self.decide(place, found, now),
             Ask::Reasked { place, token, came } => self.hear_reasked(place, &token, came, now),
             Ask::Lowered { site } => self.hear_lowered(&site, now),
-            Ask::LoginSeen { site, state } => self.hear_login(&site, &state),
+            Ask::LoginSeen { site, seen } => self.hear_login(&site, seen, now),
         }
     }
 
@@ -403,467 +402,6 @@ impl Running {
             && let Some(ward) = self.wards.get_mut(target)
         {
             ward.failure = None;
-        }
-    }
-
-    pub(super) fn run_errands(&mut self, now: Instant) {
-        while let Some(output) = self.pool.poll() {
-            match output {
-                Output::StartTask { bastion, target } => self.start_task(bastion, &target, now),
-                Output::StopTask { bastion, task } => self.stop_task(bastion, task),
-                Output::Overdue { bastion } => {
-                    let Some(berth) = self.berths.get(&bastion) else { continue };
-                    let target = berth.target.name.clone();
-                    let stage = self.wards.get(&target).and_then(|ward| ward.stage(bastion));
-                    self.fail(&target, Refusal::TookTooLong(stage.unwrap_or(Stage::Requesting)));
-                }
-                Output::Grant { lease, bastion, task } => self.grant(lease, bastion, &task, now),
-                Output::Revoke { lease, why } => self.revoke(lease, why),
-                Output::Vacate { bastion, target } => self.vacate(bastion, &target),
-                Output::Gone { bastion } => self.let_go(bastion, now),
-            }
-        }
-    }
-
-    fn start_task(&mut self, bastion: BastionId, target: &str, now: Instant) {
-        let Some(ward) = self.wards.get_mut(target) else { return };
-        let estimate = self.history.estimate(&ward.target.site.name);
-        ward.begin(bastion, estimate, now);
-        let mut berth = Berth::new(Arc::clone(&ward.target), Arc::clone(&ward.cloud), None);
-        berth.started_at = Some(self.parts.clock.calendar());
-        let give_up = berth.give_up.clone();
-        self.berths.insert(bastion, berth);
-        let events = &self.parts.events;
-        events.tell(Some(target), EventKind::BastionStarting, "starting a bastion");
-        if let Some(desk) = self.errand(bastion) {
-            self.parts.tasks.spawn(format!("start {target}"), errands::start(desk, give_up));
-        }
-    }
-
-    fn stop_task(&mut self, bastion: BastionId, task: Option<TaskId>) {
-        if !self.berths.contains_key(&bastion) {
-            // A task that nobody asked for: all that is wanted of it is its end.
-            let Some(view) = self.pool.bastion(bastion) else { return };
-            let Some(ward) = self.wards.get(&*view.target) else { return };
-            let berth = Berth::new(Arc::clone(&ward.target), Arc::clone(&ward.cloud), task.clone());
-            self.berths.insert(bastion, berth);
-        }
-        let Some(berth) = self.berths.get_mut(&bastion) else { return };
-        berth.give_up.cancel();
-        berth.routes.clear();
-        let name = format!("stop {}", berth.target.name);
-        berth.stopping |= task.is_some();
-        if let (Some(desk), Some(task)) = (self.errand(bastion), task) {
-            self.parts.tasks.spawn(name, errands::stop(desk, task));
-        }
-    }
-
-    /// A bastion is no more.
-    fn let_go(&mut self, bastion: BastionId, now: Instant) {
-        let Some(berth) = self.berths.remove(&bastion) else { return };
-        let target = berth.target.name.clone();
-        if let Some(ward) = self.wards.get_mut(&target) {
-            ward.end_start(bastion, now);
-        }
-        // A start that is given up in this way knows it by this.
-        berth.give_up.cancel();
-        if let Some(task) = berth.task.filter(|_| !berth.stopping) {
-            // Its tunnels are of no use to anybody; who stops a task closes them first.
-            let tunnels = Arc::clone(&self.parts.tunnels);
-            self.parts.tasks.spawn(format!("close tunnels to {target}"), async move {
-                tunnels.close(&task).await;
-            });
-        }
-    }
-
-    /// A task that ends by itself is followed to its end, for the ledger.
-    fn see_off(&mut self, bastion: BastionId, task: &TaskId) {
-        let Some(berth) = self.berths.get(&bastion) else { return };
-        if errands::is_ours(&berth.target) {
-            let post = self.post(&berth.target.site, &berth.cloud);
-            let stop = errands::stop_stray(post, Some(Arc::clone(&berth.target)), task.clone());
-            self.parts.tasks.spawn(format!("see off {task}"), stop);
-        }
-    }
-
-    fn vacate(&mut self, bastion: BastionId, target: &str) {
-        let Some(berth) = self.berths.get_mut(&bastion) else { return };
-        let Some(route) = berth.routes.remove(target) else { return };
-        let tunnels = Arc::clone(&self.parts.tunnels);
-        self.parts.tasks.spawn(format!("close tunnels to {target}"), async move {
-            tunnels.close_route(&route.bastion.task, &route.remote).await;
-        });
-    }
-
-    /// What an errand for a bastion works with.
-    pub(super) fn errand(&self, bastion: BastionId) -> Option<errands::Desk> {
-        let target = Arc::clone(&self.berths.get(&bastion)?.target);
-        self.errand_for(bastion, target)
-    }
-
-    fn errand_for(
-        &self,
-        bastion: BastionId,
-        target: Arc<crate::config::Target>,
-    ) -> Option<errands::Desk> {
-        let berth = self.berths.get(&bastion)?;
-        let site = &target.site.name;
-        let others = self.berths.iter().filter(|(id, other)| {
-            let live = |view: bastion_pool::View| {
-                !matches!(view.phase, Phase::Draining { .. } | Phase::Gone)
-            };
-            **id != bastion
-                && other.target.site.name == *site
-                && self.pool.bastion(**id).is_some_and(live)
-        });
-        let lowers = self.raised.contains(site) && others.count() == 0;
-        Some(errands::Desk {
-            bastion,
-            cloud: Arc::clone(&berth.cloud),
-            tunnels: Arc::clone(&self.parts.tunnels),
-            journal: self.parts.journal.clone(),
-            clock: self.parts.clock.clone(),
-            started_by: self.parts.started_by.clone(),
-            lowers,
-            asks: self.asks.clone(),
-            stopping: self.no_more.clone(),
-            target,
-        })
-    }
-
-    pub(super) fn grant(
-        &mut self,
-        lease: LeaseId,
-        bastion: BastionId,
-        task: &TaskId,
-        now: Instant,
-    ) {
-        let Some(held) = self.leases.get(&lease) else {
-            return self.pool.end(lease, now);
-        };
-        let target = held.target.clone();
-        let Some(berth) = self.berths.get_mut(&bastion).filter(|b| b.task.as_ref() == Some(task))
-        else {
-            // Its task is on its way out already.
-            self.pool.end(lease, now);
-            return self.revoke(lease, Why::TaskGone);
-        };
-        if let Proof::Awaited(waiting) = &mut berth.proof {
-            return waiting.push(lease);
-        }
-        match berth.routes.get(&target) {
-            Some(route) => {
-                let route = Arc::clone(route);
-                self.admit(lease, route, now);
-            }
-            None => self.join(lease, bastion, &target),
-        }
-    }
-
-    /// Sends somebody for a target's way through a bastion that serves others, or served it elsewhere.
-    fn join(&mut self, lease: LeaseId, bastion: BastionId, target: &str) {
-        let Some(berth) = self.berths.get_mut(&bastion) else { return };
-        if let Some(waiting) = berth.joining.get_mut(target) {
-            return waiting.push(lease);
-        }
-        let agent = berth.routes.values().next().map(|route| route.bastion.clone());
-        berth.joining.insert(target.to_owned(), vec![lease]);
-        let target = self.wards.get(target).map(|ward| Arc::clone(&ward.target));
-        let task = berth.task.clone();
-        let Some((target, task)) = target.zip(task) else { return };
-        let name = format!("join {}", target.name);
-        if let Some(desk) = self.errand_for(bastion, target) {
-            self.parts.tasks.spawn(name, errands::join(desk, task, agent));
-        }
-    }
-
-    fn joined(
-        &mut self,
-        bastion: BastionId,
-        target: &str,
-        came: Result<Arc<Route>, Refusal>,
-        now: Instant,
-    ) {
-        let Some(berth) = self.berths.get_mut(&bastion) else { return };
-        let waiting = berth.joining.remove(target).unwrap_or_default();
-        match came {
-            Ok(route) => {
-                berth.routes.insert(target.to_owned(), Arc::clone(&route));
-                for lease in waiting {
-                    self.admit(lease, Arc::clone(&route), now);
-                }
-            }
-            Err(why) => {
-                for lease in waiting {
-                    self.turn_away(lease, &why, now);
-                }
-                self.look_at(&[bastion]);
-            }
-        }
-    }
-
-    /// Lets a lease through.
-    pub(super) fn admit(&mut self, lease: LeaseId, route: Arc<Route>, now: Instant) {
-        // Whoever is not there any more has been told to the pool already.
-        let Some(held) = self.leases.get_mut(&lease) else { return };
-        let (revoked, pulse) = (Revoked::default(), Pulse::default());
-        let stand = Stand::Granted(revoked.clone(), Quiet::new(pulse.clone(), now));
-        let granted = Granted { route, revoked, pulse };
-        if let Stand::Waiting(answer) = std::mem::replace(&mut held.stand, stand) {
-            // Whoever gave up in this very moment says so by itself, when its claim is dropped.
-            drop(answer.send(Ok(granted)));
-        }
-    }
-
-    /// Ends a lease that the pool still has.
-    pub(super) fn turn_away(&mut self, lease: LeaseId, why: &Refusal, now: Instant) {
-        self.pool.end(lease, now);
-        self.take_back(lease, why.clone());
-    }
-
-    fn revoke(&mut self, lease: LeaseId, why: Why) {
-        let Some(target) = self.leases.get(&lease).map(|held| held.target.clone()) else { return };
-        let ward = self.wards.get(&target);
-        let stuck = || {
-            self.pool
-                .bastions_of(&target)
-                .find_map(|it| self.berths.get(&it.bastion).and_then(|berth| berth.stuck.clone()))
-        };
-        let failure = ward.and_then(|ward| ward.failure.clone());
-        let refusal = match why {
-            Why::StartFailed | Why::TaskGone => {
-                failure.unwrap_or_else(|| Refusal::TaskGone(String::new()))
-            }
-            Why::TookTooLong => failure.unwrap_or(Refusal::TookTooLong(Stage::Discovering)),
-            Why::NotStopped => stuck().unwrap_or(Refusal::NotStopped),
-            Why::Closed if self.stopping.is_some() => Refusal::Stopping,
-            Why::Closed => Refusal::Closed,
-            Why::Silent => {
-                Refusal::Silent(ward.and_then(|ward| ward.target.silent_after).unwrap_or_default())
-            }
-            Why::Reconnects => Refusal::Reconnects,
-            Why::TooOld => {
-                Refusal::TooOld(ward.map(|ward| ward.target.max_life).unwrap_or_default())
-            }
-            Why::Removed => Refusal::Removed,
-        };
-        self.take_back(lease, refusal);
-    }
-
-    fn take_back(&mut self, lease: LeaseId, refusal: Refusal) {
-        match self.leases.remove(&lease).map(|held| held.stand) {
-            Some(Stand::Waiting(answer)) => drop(answer.send(Err(refusal))),
-            Some(Stand::Granted(revoked, _)) => revoked.revoke(refusal),
-            None => {}
-        }
-    }
-
-    /// Looks, every now and then, whether the tasks that serve still live.
-    fn look_around(&mut self, now: Instant) {
-        let serving: Vec<BastionId> = self
-            .pool
-            .bastions()
-            .filter(|it| view::serves(&it.phase))
-            .map(|it| it.bastion)
-            .collect();
-        if serving.is_empty() {
-            self.next_look = None;
-            return;
-        }
-        let due = *self.next_look.get_or_insert(now + errands::LOOK_EVERY);
-        if due <= now {
-            self.look_at(&serving);
-            self.next_look = Some(now + errands::LOOK_EVERY);
-        }
-    }
-
-    /// Sends somebody to look whether tasks that serve still live: one question for each site, and many who doubt the same
-    /// task need one look.
-    fn look_at(&mut self, bastions: &[BastionId]) {
-        let mut looks: BTreeMap<String, (errands::Post, Vec<(BastionId, TaskId)>)> =
-            BTreeMap::new();
-        for bastion in bastions {
-            let phase = self.pool.bastion(*bastion).map(|view| view.phase);
-            let Some(task) = phase.and_then(|phase| phase.task().cloned()) else {
-                continue;
-            };
-            let Some(berth) = self.berths.get_mut(bastion).filter(|berth| !berth.looked_at) else {
-                continue;
-            };
-            berth.looked_at = true;
-            let (site, cloud) = (berth.target.site.clone(), Arc::clone(&berth.cloud));
-            let post = self.post(&site, &cloud);
-            looks.entry(site.name).or_insert_with(|| (post, Vec::new())).1.push((*bastion, task));
-        }
-        for (site, (post, tasks)) in looks {
-            self.parts.tasks.spawn(format!("look at {site}"), errands::look(post, tasks));
-        }
-    }
-
-    /// What an errand for a site works with.
-    pub(super) fn post(
-        &self,
-        site: &bastion_cloud::Site,
-        cloud: &Arc<dyn bastion_cloud::Cloud>,
-    ) -> errands::Post {
-        errands::Post {
-            site: site.clone(),
-            cloud: Arc::clone(cloud),
-            journal: self.parts.journal.clone(),
-            started_by: self.parts.started_by.clone(),
-            asks: self.asks.clone(),
-        }
-    }
-
-    /// Notes and tells every change of state, whatever brought it about.
-    fn note_states(&mut self, now: Instant) {
-        let names: Vec<String> = self.wards.keys().cloned().collect();
-        for name in names {
-            let seen = self.seen(&name);
-            let undecided = self.is_undecided(&name);
-            let Some(ward) = self.wards.get_mut(&name) else { continue };
-            if let Some((kind, words)) = ward.note(&seen, undecided, now) {
-                self.parts.events.tell(Some(&name), kind, words);
-            }
-        }
-    }
-
-    /// A target's bastions, as far as its state goes.
-    fn seen(&self, target: &str) -> Vec<Seen> {
-        let bastions = self.pool.bastions_of(target);
-        let seen = bastions.map(|view| Seen {
-            doubtful: self.berths.get(&view.bastion).is_some_and(Berth::is_doubtful),
-            phase: view.phase,
-        });
-        seen.collect()
-    }
-
-    /// The ways to a target through every bastion that serves it, the least used first.
-    fn routes(&self, target: &str) -> Vec<Arc<Route>> {
-        let mut serving: Vec<_> =
-            self.pool.bastions_of(target).filter(|view| view::serves(&view.phase)).collect();
-        serving.sort_by_key(|view| (view.crowded, view.leases));
-        let route = |view: bastion_pool::View| {
-            self.berths.get(&view.bastion)?.routes.get(target).map(Arc::clone)
-        };
-        serving.into_iter().filter_map(route).collect()
-    }
-
-    /// Answers those who wait for several bastions, once they are there or no more will come.
-    fn answer_wide(&mut self, _now: Instant) {
-        let mut waiting = Vec::new();
-        for wide in std::mem::take(&mut self.wide) {
-            let routes = self.routes(&wide.target);
-            let coming = self.is_undecided(&wide.target)
-                || self.pool.bastions_of(&wide.target).any(|view| {
-                    matches!(
-                        view.phase,
-                        Phase::Starting { .. } | Phase::Draining { taken: false, .. }
-                    )
-                });
-            if routes.len() < wide.bastions && coming && self.stopping.is_none() {
-                waiting.push(wide);
-                continue;
-            }
-            let failure = self.wards.get(&wide.target).and_then(|ward| ward.failure.clone());
-            let answer = if routes.is_empty() {
-                Err(failure.unwrap_or(Refusal::Closed))
-            } else {
-                Ok(routes)
-            };
-            // Whoever has left wants no answer.
-            drop(wide.answer.send(answer));
-        }
-        self.wide = waiting;
-    }
-
-    fn standings(&self, now: Instant) -> Vec<Standing> {
-        self.wards.iter().map(|(name, ward)| self.standing(name, ward, now)).collect()
-    }
-
-    fn standing(&self, name: &str, ward: &Ward, now: Instant) -> Standing {
-        let seen = self.seen(name);
-        let views: Vec<_> = self.pool.bastions_of(name).collect();
-        let serving = views.iter().filter(|view| view::serves(&view.phase));
-        let first = serving.clone().next().or(views.first());
-        let berths = || views.iter().filter_map(|view| self.berths.get(&view.bastion));
-        let held = |held: &&Held| held.target == *name && held.holder == Holder::Hold;
-        let start = *ward.start.borrow();
-        let retiring = views.iter().filter(|view| matches!(view.phase, Phase::Retiring { .. }));
-        let ends = retiring.clone().filter_map(|view| Some(view.life?.1)).min();
-        Standing {
-            target: name.to_owned(),
-            state: view::state(&seen, self.is_undecided(name), ward.failure.as_ref()),
-            for_so_long: now.saturating_duration_since(ward.state().1),
-            elapsed: start.since.map(|since| now.saturating_duration_since(since)),
-            start,
-            task: first.and_then(|view| view.phase.task().cloned()),
-            started_at: first
-                .filter(|view| view.phase.task().is_some())
-                .and_then(|view| self.berths.get(&view.bastion)?.started_at),
-            bastions: serving.count(),
-            tunnels: berths()
-                .filter_map(|berth| berth.task.as_ref())
-                .map(|task| self.parts.tunnels.tunnels(task))
-                .sum(),
-            holds: u32::try_from(self.leases.values().filter(held).count()).unwrap_or(u32::MAX),
-            idle_stop: view::idle_stop(&seen, now),
-            ends_in: ends.map(|end| end.saturating_duration_since(now)),
-            on_retiring: retiring.map(|view| view.leases).sum(),
-            failure: ward.failure.clone(),
-            stuck: berths().find_map(|berth| berth.stuck.clone()),
-        }
-    }
-
-    fn begin_to_stop(&mut self, answer: Answer<()>, now: Instant) {
-        let first = self.stopping.is_none();
-        self.stopping.get_or_insert_default().push(answer);
-        if !first {
-            return;
-        }
-        self.no_more.cancel();
-        match self.parts.on_stop {
-            OnStop::Stop => self.pool.close_all(now),
-            OnStop::Leave => self.leave(now),
-        }
-    }
-
-    /// Lets what serves go on without us; what is on its way has nobody who waits for it.
-    fn leave(&mut self, now: Instant) {
-        let starting =
-            self.pool.bastions().filter(|view| matches!(view.phase, Phase::Starting { .. }));
-        let starting: Vec<BastionId> = starting.map(|view| view.bastion).collect();
-        for bastion in starting {
-            self.pool.handle(bastion, Input::CloseWanted, now);
-        }
-        let leases: Vec<LeaseId> = self.leases.keys().copied().collect();
-        for lease in leases {
-            self.take_back(lease, Refusal::Stopping);
-        }
-        for berth in self.berths.values().filter(|berth| !berth.routes.is_empty()) {
-            if let Some(task) = berth.task.clone() {
-                // Nobody could resume their sessions, and each would hold a place until its idle limit.
-                let tunnels = Arc::clone(&self.parts.tunnels);
-                self.parts.tasks.spawn("close tunnels", async move { tunnels.close(&task).await });
-            }
-        }
-    }
-
-    /// Answers those who wait for the end, once the cloud has taken every order.
-    fn answer_stop(&mut self) {
-        let Some(waiting) = &mut self.stopping else { return };
-        let leaves = self.parts.on_stop == OnStop::Leave;
-        let done = self.pool.bastions().all(|view| match view.phase {
-            Phase::Gone | Phase::Draining { taken: true, .. } => true,
-            Phase::Ready { .. } | Phase::Retiring { .. } => leaves,
-            // A start that was given up may still be named, and is stopped then; or it fails, and is gone.
-            Phase::Starting { .. } | Phase::Draining { taken: false, .. } => false,
-        });
-        if done {
-            for answer in waiting.drain(..) {
-                // Nobody waiting any more is no fault.
-                answer.send(()).ok();
-            }
         }
     }
 }

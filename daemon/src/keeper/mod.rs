@@ -11,14 +11,19 @@
 mod berth;
 mod bill;
 mod desk;
+mod ending;
 mod errands;
+mod grants;
 mod history;
 mod lease;
 mod logins;
+mod orders;
+mod refusal;
 mod reload;
 mod sessions;
 mod settle;
 mod silence;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -32,7 +37,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bastion_api::Stage;
-use bastion_cloud::{Cloud, CloudError, LoginState, Seen, Site, TaskEnd, TaskFacts, TaskId};
+use bastion_cloud::{Cloud, CloudError, Seen, Site, TaskEnd, TaskFacts, TaskId};
 use bastion_pool::{BastionId, LeaseId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -40,11 +45,12 @@ use crate::clock::Clock;
 use crate::config::{OnStop, Target};
 use crate::events::Events;
 use crate::ledger::Ledger;
-use crate::state::{Journal, Left, NotWritten};
+use crate::state::{Journal, Left};
 use crate::tasks::Tasks;
-use crate::tunnels::{Route, TunnelFailure, Ways};
+use crate::tunnels::{Route, Ways};
 
 pub use lease::{Lease, Pulse, Revoked};
+pub use refusal::Refusal;
 pub use sessions::JournaledSessions;
 pub use view::Standing;
 
@@ -83,7 +89,7 @@ pub struct Parts {
 impl Parts {
     /// What a keeper of nothing is made with, that nobody runs: nothing reaches its journal.
     pub(crate) fn example(state_dir: &std::path::Path) -> Self {
-        std::fs::create_dir_all(state_dir).unwrap();
+        std::fs::create_dir_all(state_dir).expect("a test has a directory");
         let clock = Clock::machine();
         let (tasks, events) = (Tasks::new(), Events::new(clock.clone()));
         let tunnels = crate::tunnels::Parts::new(tasks.clone(), clock.clone(), events.clone());
@@ -93,8 +99,8 @@ impl Parts {
             left_at: Vec::new(),
             started_by: "bastiond/test".to_owned(),
             on_stop: OnStop::default(),
-            journal: Journal::open(state_dir).unwrap().0,
-            ledger: Ledger::open(state_dir, clock.clone()).unwrap(),
+            journal: Journal::open(state_dir).expect("a new journal opens").0,
+            ledger: Ledger::open(state_dir, clock.clone()).expect("a new ledger opens"),
             state_dir: state_dir.to_owned(),
             clock,
             events,
@@ -124,37 +130,6 @@ pub struct Start {
     pub since: Option<Instant>,
     /// How long the starts of this site took lately, if there were any.
     pub estimate: Option<Duration>,
-}
-
-/// Why somebody did not get a lease, or why it was taken back.
-#[derive(Clone, Debug)]
-pub enum Refusal {
-    /// There is no such target.
-    UnknownTarget,
-    /// The cloud did not give a usable task.
-    Cloud(CloudError),
-    /// The task is there, and no tunnel through it could be opened.
-    Tunnel(TunnelFailure),
-    /// The start took longer than it may; the stage it hung in.
-    TookTooLong(Stage),
-    /// The task ended; the cloud's words why.
-    TaskGone(String),
-    /// The task before does not end, so that no other is started.
-    NotStopped,
-    /// Somebody asked for the bastion to be closed.
-    Closed,
-    /// It moved no byte for so long that its bastion was stopped; how long that takes.
-    Silent(Duration),
-    /// Its program comes back right after it was closed for silence, and asks for nothing.
-    Reconnects,
-    /// The bastion has reached the age at which it ends by itself; that age.
-    TooOld(Duration),
-    /// The target is no longer in the config.
-    Removed,
-    /// What was about to be done could not be written down, so it was not done.
-    Journal(NotWritten),
-    /// The daemon is stopping.
-    Stopping,
 }
 
 impl Keeper {
@@ -345,10 +320,10 @@ enum Ask {
     Lowered {
         site: String,
     },
-    /// What the files say of a site's login.
+    /// What a look at a site's login has come to.
     LoginSeen {
         site: String,
-        state: LoginState,
+        seen: logins::Seen,
     },
 }
 

@@ -101,7 +101,7 @@ impl JournalFile {
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn full() -> Self {
         let path = PathBuf::from("/dev/full");
-        let file = OpenOptions::new().append(true).open(&path).unwrap();
+        let file = OpenOptions::new().append(true).open(&path).expect("Linux has it");
         Self { path, file, lines: 0, whole: 0 }
     }
 
