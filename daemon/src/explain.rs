@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use bastion_api::{Problem, ProblemKind as Sort, VisitStatus};
+use bastion_api::{ConfigFault, Problem, ProblemKind as Sort, VisitStatus};
 use bastion_cloud::{CloudError, Kind, Remote};
 use ssm_tunnel::{Closed, OpenError, StreamError};
 
 use crate::config::Target;
 use crate::keeper::Refusal;
+use crate::ledger::LedgerError;
 use crate::listen::shadow::Owner;
 use crate::state::NotWritten;
 use crate::tunnels::TunnelFailure;
@@ -146,6 +147,15 @@ fn ambiguous(target: &Target, what: &str, candidates: &[String]) -> Problem {
         .hint(format!("name one of them by its id under [site.{}]", target.site.name))
 }
 
+/// Why visits stand still while a tunnel is away.
+pub fn away(needs_login: bool) -> String {
+    if needs_login {
+        "the tunnel is away until somebody logs in to AWS again".to_owned()
+    } else {
+        "the tunnel is away and is being resumed".to_owned()
+    }
+}
+
 /// A call on the control socket that cannot be understood.
 pub fn bad_request(why: &str) -> Problem {
     Problem::new("D32", Sort::Usage, "the request is not what this call takes").because(why)
@@ -175,6 +185,21 @@ fn closed(target: &Target) -> Problem {
     Problem::new("D31", Sort::Failed, message)
         .because("somebody asked for it")
         .hint(format!("bastionctl open {}", target.name))
+}
+
+/// The config cannot be used, and the daemon goes on with the one before.
+pub fn config_faulty(faults: &[ConfigFault]) -> Problem {
+    let message = match faults.len() {
+        1 => "the config has a fault: the daemon goes on with the one before".to_owned(),
+        many => format!("the config has {many} faults: the daemon goes on with the one before"),
+    };
+    let place = |fault: &ConfigFault| match fault.line {
+        Some(line) => format!("line {line}: {} {}", fault.key, fault.reason),
+        None => format!("{} {}", fault.key, fault.reason),
+    };
+    let mut problem = Problem::new("D32", Sort::Usage, message).hint("bastionctl config check");
+    problem.causes.extend(faults.iter().map(place));
+    problem
 }
 
 fn conflict(target: &Target) -> Problem {
@@ -223,6 +248,11 @@ pub fn in_use(target: &str, visits: &[VisitStatus]) -> Problem {
 fn invalid(site: &str) -> Problem {
     Problem::new("D32", Sort::Failed, format!("AWS cannot make sense of what site {site} asks for"))
         .hint(format!("look at [site.{site}]: bastionctl config show"))
+}
+
+/// The ledger's files cannot be read.
+pub fn ledger_unreadable(err: &LedgerError) -> Problem {
+    Problem::new("D32", Sort::Failed, "the ledger cannot be read").because(chain(err).join(": "))
 }
 
 fn login(profile: Option<&str>) -> Problem {
@@ -275,8 +305,8 @@ pub fn no_password(target: &Target) -> Problem {
 /// There is no such call on the control socket.
 pub fn no_such_call(path: &str) -> Problem {
     Problem::new("D32", Sort::NotFound, format!("there is no call {path}"))
-        .hint("GET /v1/status, /v1/targets, /v1/events, /v1/config, /v1/health, /v1/version")
-        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close")
+        .hint("GET /v1/status, /v1/targets, /v1/events, /v1/cost, /v1/audit, /v1/config, /v1/health, /v1/version")
+        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/reload")
 }
 
 fn not_available(target: &Target, status: &str) -> Problem {

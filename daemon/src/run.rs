@@ -1,6 +1,5 @@
 //! READ THIS FIRST: start in order, wait, stop in reverse.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
@@ -14,7 +13,6 @@ use bastion_cloud::{Cloud, Site};
 use ssm_tunnel::{Budget, Options, Proxies, Roots, Trust};
 use thiserror::Error;
 use tokio::net::UnixListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -22,14 +20,14 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::config::{Config, Target};
-use crate::control::{self, Desk};
+use crate::control::{self, CloudMaker, Desk, Pair, Running};
 use crate::events::Events;
 use crate::explain;
-use crate::host::{self, Notice};
+use crate::host::{self, Asked, Notice};
 use crate::keeper::{JournaledSessions, Keeper, Parts, Refusal};
 use crate::ledger::Ledger;
 use crate::listen::peer::Finder;
-use crate::listen::{Engines, House, Listeners, Opening, Roster, unix};
+use crate::listen::{self, Engines, House, Listeners, Opening, Roster, unix};
 use crate::state::{Journal, Left, StateDir, StateError};
 use crate::tasks::Tasks;
 use crate::tunnels::{self, Sizes, Trouble, Tunnels};
@@ -48,7 +46,7 @@ pub struct Start {
 /// Runs the daemon until a signal, or until a vital part of it fails.
 pub async fn run(start: Start) -> Result<(), RunError> {
     let Start { config, state_dir, inherited } = start;
-    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let mut signals = host::Signals::new().map_err(RunError::Signals)?;
 
     // The state directory first: its lock says that no other daemon runs.
     let env = Env::of_process();
@@ -83,7 +81,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     tasks.spawn("prove tunnels after a sleep", tunnels.clone().watch_wakes());
     let troubles = tell_troubles(troubled, roster.clone(), events.clone(), clock.clone());
     tasks.spawn("explain troubles of tunnels", troubles);
-    let targets = with_clouds(&config);
+    let targets = with_clouds(&config, &[]);
 
     // The keeper, and who explains its failures.
     let (failures, failed) = mpsc::unbounded_channel();
@@ -136,31 +134,52 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     }
 
     // The control socket: from here on calls are answered.
+    let count = listen::in_words(targets.len());
     let desk = Desk {
-        config: Arc::new(config),
-        clouds: Arc::new(by_name(&targets)),
+        running: Running::new(config, targets),
+        clouds: CloudMaker::new(with_clouds),
+        reloading: Arc::default(),
         house: house.clone(),
         listeners,
+        opening,
         tasks: tasks.clone(),
         started_at: clock.calendar(),
     };
     let no_more_calls = CancellationToken::new();
-    let serve = control::serve(control_socket, desk, no_more_calls.clone());
+    let serve = control::serve(control_socket, desk.clone(), no_more_calls.clone());
     tasks.spawn_vital("control", no_more_calls.clone(), serve);
 
-    let count = match targets.len() {
-        0 => "no targets: see bastionctl config path".to_owned(),
-        1 => "1 target".to_owned(),
-        many => format!("{many} targets"),
-    };
     events.tell(None, EventKind::DaemonStarted, format!("serving {count}"));
     host::notify(&[Notice::Ready, Notice::Status(&count)]);
+    let (answering, stop) = (keeper.clone(), tasks.stop_token());
+    tasks.spawn("tell the service manager that we live", async move {
+        let answers = || {
+            let keeper = answering.clone();
+            async move { keeper.standings().await }
+        };
+        tokio::select! {
+            () = host::watchdog(answers) => {}
+            () = stop.cancelled() => {}
+        }
+    });
 
-    // Wait.
+    // Wait, and read the config again as often as that is asked for.
     let alarm = tasks.alarm();
-    tokio::select! {
-        name = signals.next() => info!(signal = name, "asked to stop"),
-        () = alarm.cancelled() => {}
+    loop {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            () = alarm.cancelled() => break,
+        };
+        match asked {
+            Asked::Stop(signal) => {
+                info!(signal, "asked to stop");
+                break;
+            }
+            Asked::Reload => {
+                let desk = desk.clone();
+                tasks.spawn("reload", async move { drop(control::reload::again(&desk).await) });
+            }
+        }
     }
 
     // Stop in reverse; a second signal ends it now.
@@ -181,7 +200,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     };
     tokio::select! {
         () = in_order => {}
-        name = signals.next() => warn!(signal = name, "stopping at once: bastions may be left running"),
+        signal = signals.stop() => warn!(signal, "stopping at once: bastions may be left running"),
     }
     if let Some(path) = socket_path
         && let Err(err) = unix::remove(&path)
@@ -260,9 +279,10 @@ fn control_socket(
     Ok((UnixListener::from_std(socket).map_err(RunError::Socket)?, path))
 }
 
-/// Every target with the cloud of its site; targets of the same site share one.
-fn with_clouds(config: &Config) -> Vec<(Arc<Target>, Arc<dyn Cloud>)> {
-    let mut clouds: Vec<(Site, Arc<dyn Cloud>)> = Vec::new();
+/// Every target with the cloud of its site; targets of the same site share one, also with those of the config before.
+fn with_clouds(config: &Config, known: &[Pair]) -> Vec<Pair> {
+    let known = known.iter().map(|(target, cloud)| (target.site.clone(), Arc::clone(cloud)));
+    let mut clouds: Vec<(Site, Arc<dyn Cloud>)> = known.collect();
     let mut with_cloud = |target: &Target| {
         let known = clouds.iter().find(|(site, _)| *site == target.site);
         if let Some((_, cloud)) = known {
@@ -286,10 +306,6 @@ fn with_clouds_of(left: &Left) -> Vec<(Site, Arc<dyn Cloud>)> {
         }
     }
     sites
-}
-
-fn by_name(targets: &[(Arc<Target>, Arc<dyn Cloud>)]) -> BTreeMap<String, Arc<dyn Cloud>> {
-    targets.iter().map(|(target, cloud)| (target.name.clone(), Arc::clone(cloud))).collect()
 }
 
 /// Puts the keeper's failures into words, as long as it has any.
@@ -350,33 +366,6 @@ fn options(config: &Config) -> Options {
 async fn everybody_left(roster: &Roster) {
     while !roster.is_empty() {
         sleep(LOOK_AGAIN).await;
-    }
-}
-
-/// The signals that ask for the end.
-struct Signals {
-    term: Signal,
-    int: Signal,
-    hup: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            hup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// The next one's name.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.term.recv() => "SIGTERM",
-            _ = self.int.recv() => "SIGINT",
-            // The terminal that we were started in has gone.
-            _ = self.hup.recv() => "SIGHUP",
-        }
     }
 }
 

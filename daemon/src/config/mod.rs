@@ -23,6 +23,7 @@ mod fault;
 mod file;
 mod listen;
 mod reader;
+pub mod reload;
 mod report;
 mod rules;
 mod values;

@@ -8,5 +8,5 @@ use super::answer::Told;
 
 /// `GET /v1/config`
 pub(super) async fn config(State(desk): State<Desk>) -> Told<ConfigReport> {
-    Told(desk.config.report())
+    Told(desk.running.now().config.report())
 }

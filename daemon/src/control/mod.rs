@@ -3,18 +3,22 @@
 //! One file a call, under the same name as bastionctl's verb.
 
 mod answer;
+mod audit;
 mod close;
 mod config;
+mod cost;
 mod events;
 mod open;
 mod password;
 mod peer;
+pub mod reload;
+mod running;
+mod span;
 mod status;
 #[cfg(test)]
 mod tests;
 mod version;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,29 +28,35 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{BoxError, Router, middleware};
 use bastion_api::Timestamp;
-use bastion_cloud::Cloud;
 use tokio::net::UnixListener;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 
-use crate::config::{Config, Target};
-use crate::listen::{House, Listeners};
+use crate::config::Target;
+use crate::listen::{House, Listeners, Opening};
 use crate::tasks::Tasks;
 
 use answer::Failed;
 
+pub use running::{CloudMaker, Loaded, Pair, Running};
+
 /// What the calls work with. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    /// The config that the daemon runs with.
-    pub config: Arc<Config>,
-    /// The clouds of the targets, by their names.
-    pub clouds: Arc<BTreeMap<String, Arc<dyn Cloud>>>,
+    /// The config that the daemon runs with, and its clouds.
+    pub running: Running,
+    /// Makes the clouds of another config.
+    pub clouds: CloudMaker,
+    /// Held by whoever reads the config again.
+    pub reloading: Arc<Mutex<()>>,
     /// Keeper, roster, events.
     pub house: House,
     /// Where the targets are found.
     pub listeners: Listeners,
+    /// What their listeners are opened with.
+    pub opening: Opening,
     /// Where holds and streams run.
     pub tasks: Tasks,
     /// When the daemon started.
@@ -54,9 +64,14 @@ pub struct Desk {
 }
 
 impl Desk {
-    fn target(&self, name: &str) -> Result<&Target, Failed> {
-        let found = self.config.targets.iter().find(|target| target.name == name);
-        found.ok_or_else(|| Failed::unknown_target(name, &self.config))
+    fn target(&self, name: &str) -> Result<Arc<Target>, Failed> {
+        self.pair(name).map(|(target, _)| target)
+    }
+
+    fn pair(&self, name: &str) -> Result<Pair, Failed> {
+        let running = self.running.now();
+        let found = running.find(name).cloned();
+        found.ok_or_else(|| Failed::unknown_target(name, &running.config))
     }
 }
 
@@ -76,6 +91,9 @@ fn router(desk: Desk) -> Router {
         .route("/v1/targets", get(status::targets))
         .route("/v1/targets/{name}/close", post(close::close))
         .route("/v1/targets/{name}/password", get(password::password))
+        .route("/v1/audit", get(audit::audit))
+        .route("/v1/cost", get(cost::cost))
+        .route("/v1/reload", post(reload::reload))
         .route("/v1/config", get(config::config))
         .route("/v1/health", get(status::health))
         .route("/v1/version", get(version::version))

@@ -12,14 +12,11 @@ pub(super) async fn password(
     State(desk): State<Desk>,
     Named(name): Named,
 ) -> Result<Told<Password>, Failed> {
-    let target = desk.target(&name)?;
+    let (target, cloud) = desk.pair(&name)?;
     let Some(secret) = &target.password else {
-        return Err(explain::no_password(target).into());
+        return Err(explain::no_password(&target).into());
     };
-    let Some(cloud) = desk.clouds.get(&name) else {
-        return Err(Failed::unknown_target(&name, &desk.config));
-    };
-    let login = cloud.secret(secret).await.map_err(|err| explain::cloud(target, &err))?;
+    let login = cloud.secret(secret).await.map_err(|err| explain::cloud(&target, &err))?;
     Ok(Told(Password {
         schema_version: SCHEMA_VERSION,
         user: target.user.clone().or(login.user),

@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use bastion_api::{
-    Engine, Health, SCHEMA_VERSION, State as Standing, Status, TargetInfo, TargetStatus, Targets,
+    CostSum, Engine, Health, Paused, SCHEMA_VERSION, State as Standing, Status, TargetInfo,
+    TargetStatus, Targets, WaitsFor,
 };
 
 use super::Desk;
@@ -13,20 +14,23 @@ use crate::keeper;
 
 /// `GET /v1/status`
 pub(super) async fn status(State(desk): State<Desk>) -> Told<Status> {
+    let running = desk.running.now();
+    let today = desk.house.ledger.today(None);
     Told(Status {
         schema_version: SCHEMA_VERSION,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started_at: desk.started_at,
-        config: desk.config.path.as_ref().map(|path| path.display().to_string()),
+        config: running.config.path.as_ref().map(|path| path.display().to_string()),
         targets: all(&desk).await,
-        today_usd: None,
+        today_usd: usd(&today),
     })
 }
 
 /// `GET /v1/targets`
 pub(super) async fn targets(State(desk): State<Desk>) -> Told<Targets> {
-    let targets = desk.config.targets.iter().map(|target| info(&desk, target)).collect();
+    let running = desk.running.now();
+    let targets = running.targets.iter().map(|(target, _)| info(&desk, target)).collect();
     Told(Targets { schema_version: SCHEMA_VERSION, targets })
 }
 
@@ -65,8 +69,9 @@ pub(super) async fn of(desk: &Desk, name: &str) -> TargetStatus {
         holds: 0,
         idle_stop_seconds: None,
         problems: Vec::new(),
-        bastions: Vec::new(),
+        bastions: 0,
         tunnels: 0,
+        ends_in_seconds: None,
         paused: None,
         kept_up: None,
         today_usd: None,
@@ -79,7 +84,7 @@ async fn all(desk: &Desk) -> Vec<TargetStatus> {
         let standing = standings.iter().find(|standing| standing.target == target.name)?;
         Some(one(desk, target, standing))
     };
-    desk.config.targets.iter().filter_map(of).collect()
+    desk.running.now().targets.iter().filter_map(|(target, _)| of(target)).collect()
 }
 
 fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatus {
@@ -97,9 +102,10 @@ fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatu
             problems.push(problem);
         }
     }
+    let now = desk.house.clock.now();
     let unusable = addresses.is_empty() && !problems.is_empty();
     TargetStatus {
-        visits: desk.house.roster.of(&name),
+        visits: desk.house.roster.of(&name, now),
         name,
         site,
         engine,
@@ -117,12 +123,30 @@ fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatu
         holds: standing.holds,
         idle_stop_seconds: standing.idle_stop.map(|left| left.as_secs()),
         problems,
-        bastions: Vec::new(),
-        tunnels: 0,
-        paused: None,
-        kept_up: None,
-        today_usd: None,
+        bastions: count(standing.bastions),
+        tunnels: count(desk.house.tunnels.count(&target.name)),
+        ends_in_seconds: standing.ends_in.map(|left| left.as_secs()),
+        paused: paused(desk, target),
+        kept_up: desk.house.roster.kept_up(&target.name, target.silent_after, now),
+        today_usd: usd(&desk.house.ledger.today(Some(&target.name))),
     }
+}
+
+/// Why its visits stand still, while they do.
+fn paused(desk: &Desk, target: &Target) -> Option<Paused> {
+    let pause = desk.house.tunnels.pause(&target.name)?;
+    let away = desk.house.clock.now().saturating_duration_since(pause.since);
+    let waits_for = if pause.needs_login { WaitsFor::Login } else { WaitsFor::Resuming };
+    Some(Paused { seconds: away.as_secs(), waits_for, why: explain::away(pause.needs_login) })
+}
+
+/// What something has cost; none where no price is known for any of it, or where there was nothing to pay for.
+fn usd(sum: &CostSum) -> Option<f64> {
+    (sum.bastions > 0 && (sum.unpriced_seconds == 0.0 || sum.usd > 0.0)).then_some(sum.usd)
+}
+
+fn count(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(u32::MAX)
 }
 
 fn info(desk: &Desk, target: &Target) -> TargetInfo {

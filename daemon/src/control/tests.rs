@@ -1,24 +1,30 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpListener as StdListener;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::connect_info::MockConnectInfo;
 use axum::http::{Method, Request, StatusCode};
 use bastion_api::ErrorBody;
-use tokio_util::sync::CancellationToken;
+use bastion_aws::Aws;
+use bastion_cloud::Cloud;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tower::ServiceExt;
 
-use super::{Desk, peer, router};
+use super::{CloudMaker, Desk, Pair, Running, peer, reload, router};
 use crate::clock::Clock;
-use crate::config;
+use crate::config::{self, Config, Target};
 use crate::events::Events;
 use crate::host;
 use crate::keeper::{Keeper, Parts};
 use crate::ledger::Ledger;
 use crate::listen::peer::Finder;
-use crate::listen::{Engines, House, Listeners, Roster};
+use crate::listen::{Engines, House, Listeners, Opening, Roster};
 use crate::tasks::Tasks;
 use crate::tunnels::{self, Tunnels};
 
@@ -59,12 +65,104 @@ async fn a_body_that_is_too_large_is_refused() {
     assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
 }
 
+#[tokio::test]
+async fn a_faulty_config_changes_nothing_and_all_of_its_faults_are_told() {
+    let state = tempfile::tempdir().unwrap();
+    let desk = desk(state.path(), &target("db", 0, ""));
+    let file = desk.running.now().config.path.clone().unwrap();
+    let faults: String = (1..=10).map(|n| format!("[target.t{n}]\nsite = \"nowhere\"\n")).collect();
+    fs::write(&file, format!("{SITE}{faults}")).unwrap();
+    let answer = reload::again(&desk).await;
+    let at_fault: BTreeSet<_> =
+        answer.faults.iter().filter_map(|fault| fault.key.split('.').nth(1)).collect();
+    assert_eq!((answer.ok, at_fault.len()), (false, 10), "{answer:#?}");
+    assert_eq!(answer.unchanged, ["db"]);
+    assert!(desk.target("db").is_ok() && desk.target("t1").is_err());
+    let (events, _) = desk.house.events.since(0);
+    let problem = events.last().unwrap().problem.clone().unwrap();
+    assert!(problem.causes.len() >= 10, "{problem:#?}");
+}
+
+#[tokio::test]
+async fn listeners_open_and_close_as_the_config_says_and_the_others_stay() {
+    let state = tempfile::tempdir().unwrap();
+    let [stays, goes, comes] = free_ports();
+    let both = target("stays", stays, "") + &target("goes", goes, "");
+    let desk = desk(state.path(), &both);
+    for (target, cloud) in &desk.running.now().targets {
+        desk.listeners.open(target, cloud, &desk.opening);
+    }
+    let mut visit = TcpStream::connect(("127.0.0.1", stays)).await.unwrap();
+    // The port of the one that goes is taken over by another name, and the one that stays gets a second one.
+    let file = desk.running.now().config.path.clone().unwrap();
+    let other = target("stays", stays, "allow = [\"any\"]\n")
+        .replace(&format!("listen = {stays}"), &format!("listen = [{stays}, {comes}]"))
+        + &target("another", goes, "");
+    fs::write(&file, format!("{SITE}{other}")).unwrap();
+    let answer = reload::again(&desk).await;
+    assert!(answer.ok, "{answer:#?}");
+    assert_eq!((&answer.added[..], answer.dropped.len()), (&["another".to_owned()][..], 1));
+    assert_eq!(answer.altered[0].keys, ["listen", "allow"]);
+    assert!(desk.listeners.addresses("goes").is_empty());
+    for (name, port) in [("stays", stays), ("stays", comes), ("another", goes)] {
+        let address = format!("127.0.0.1:{port}");
+        assert!(desk.listeners.addresses(name).contains(&address), "{name}");
+        TcpStream::connect(&address).await.unwrap();
+    }
+    assert_eq!(desk.listeners.problems("another"), []);
+    // The visit that was there has not been closed.
+    let read = tokio::time::timeout(Duration::from_millis(50), visit.read_u8()).await;
+    assert!(read.is_err(), "{read:?}");
+    desk.tasks.join(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn the_ledger_is_read_by_what_the_query_names() {
+    let state = tempfile::tempdir().unwrap();
+    let desk = desk(state.path(), &target("db", 0, ""));
+    let router = routed(desk);
+    for (path, status) in [
+        ("/v1/cost", StatusCode::OK),
+        ("/v1/audit?since=2026-01-01T00:00:00Z&by=day", StatusCode::OK),
+        ("/v1/cost?since=yesterday", StatusCode::BAD_REQUEST),
+        ("/v1/audit?by=moon", StatusCode::BAD_REQUEST),
+    ] {
+        let (told, text) = call(router.clone(), Method::GET, path, String::new()).await;
+        assert_eq!(told, status, "{path}: {text}");
+    }
+}
+
+const SITE: &str = "[site.s]\nregion = \"eu-west-1\"\ncluster = \"c\"\ntask_definition = \"t\"\n\
+    subnets = [\"subnet-0123456789abcdef0\"]\nsecurity_groups = [\"sg-0123456789abcdef0\"]\n";
+
+/// A target on this port; on some other one where it is 0.
+fn target(name: &str, port: u16, more: &str) -> String {
+    let port = if port == 0 { 15432 } else { port };
+    format!(
+        "[target.{name}]\nsite = \"s\"\nhost = \"db.internal\"\nport = 5432\nlisten = {port}\n{more}"
+    )
+}
+
+fn free_ports<const N: usize>() -> [u16; N] {
+    let sockets = std::array::from_fn::<_, N, _>(|_| StdListener::bind("127.0.0.1:0").unwrap());
+    sockets.map(|socket| socket.local_addr().unwrap().port())
+}
+
 /// The calls of a daemon of one target.
 fn calls(state: &Path) -> Router {
-    let text = "[site.s]\nregion = \"eu-west-1\"\ncluster = \"c\"\ntask_definition = \"t\"\n\
-                subnets = [\"subnet-0123456789abcdef0\"]\nsecurity_groups = [\"sg-0123456789abcdef0\"]\n\
-                [target.db]\nsite = \"s\"\nhost = \"db.internal\"\nport = 5432\nlisten = 15432\n";
-    let config = config::parse(Path::new("config.toml"), text).unwrap();
+    routed(desk(state, &target("db", 0, "")))
+}
+
+fn routed(desk: Desk) -> Router {
+    let us = peer::Peer { uid: Some(host::uid()) };
+    router(desk).layer(MockConnectInfo(us))
+}
+
+/// A daemon of these targets that listens nowhere yet, and has no AWS.
+fn desk(state: &Path, targets: &str) -> Desk {
+    let file = state.join("config.toml");
+    fs::write(&file, format!("{SITE}{targets}")).unwrap();
+    let config = config::load(Some(&file)).unwrap();
     let (clock, tasks) = (Clock::machine(), Tasks::new());
     let events = Events::new(clock.clone());
     let tunnels = Tunnels::new(tunnels::Parts::new(tasks.clone(), clock.clone(), events.clone()));
@@ -81,18 +179,32 @@ fn calls(state: &Path) -> Router {
         events,
         clock,
         uid: host::uid(),
-        curfew: CancellationToken::new(),
+        curfew: tasks.stop_token(),
     };
-    let desk = Desk {
-        config: Arc::new(config),
-        clouds: Arc::new(BTreeMap::new()),
+    let opening = Opening {
+        house: house.clone(),
+        state_dir: state.to_owned(),
+        tasks: tasks.clone(),
+        closing: tasks.stop_token(),
+    };
+    let make = |config: &Config, _: &[Pair]| {
+        let with_cloud = |target: &Target| {
+            let cloud: Arc<dyn Cloud> = Arc::new(Aws::new(target.site.clone()));
+            (Arc::new(target.clone()), cloud)
+        };
+        config.targets.iter().map(with_cloud).collect()
+    };
+    let targets = make(&config, &[]);
+    Desk {
+        running: Running::new(config, targets),
+        clouds: CloudMaker::new(make),
+        reloading: Arc::default(),
         house,
         listeners: Listeners::default(),
+        opening,
         tasks,
         started_at,
-    };
-    let us = peer::Peer { uid: Some(host::uid()) };
-    router(desk).layer(MockConnectInfo(us))
+    }
 }
 
 async fn call(router: Router, method: Method, path: &str, body: String) -> (StatusCode, String) {

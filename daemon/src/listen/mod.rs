@@ -5,9 +5,16 @@
 //!    │ taken, or not there yet
 //!    └─▶ a problem of this target alone; tried again until it is free
 //! ```
+//!
+//! When the config is read again, first every place is closed that it no longer names, then those are opened that are new:
+//! a port may go from one target to another. Visits that are there go on as they came; a new one meets what the config
+//! says now.
 
 mod engines;
+mod moved;
+pub mod peer;
 mod pipe;
+mod receipt;
 mod roster;
 pub mod shadow;
 pub mod tcp;
@@ -24,10 +31,9 @@ use std::time::Duration;
 
 use bastion_api::{EventKind, Problem};
 use bastion_cloud::Cloud;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
 use crate::config::{Listen, Target};
@@ -56,18 +62,46 @@ pub struct Opening {
 }
 
 impl Listeners {
-    /// Opens every listener of a target: those that can be bound are bound when this returns.
+    /// Opens every listener of a target that is not open yet: those that can be bound are bound when this returns. From
+    /// here on its visitors meet the target as it is given here, also at listeners that were open.
     pub fn open(&self, target: &Arc<Target>, cloud: &Arc<dyn Cloud>, opening: &Opening) {
+        let served = Served { target: Arc::clone(target), cloud: Arc::clone(cloud) };
+        let serving = self.serve(&served);
         for wanted in &target.listen {
+            let Some((closing, closed)) = self.begin(&target.name, *wanted, opening) else {
+                continue;
+            };
             let door = Door {
-                target: Arc::clone(target),
-                cloud: Arc::clone(cloud),
+                serving: Arc::clone(&serving),
                 wanted: *wanted,
                 opening: opening.clone(),
+                closing,
                 listeners: self.clone(),
             };
             let first_try = door.bind();
-            opening.tasks.spawn(format!("listener {}", target.name), door.keep_open(first_try));
+            opening.tasks.spawn(format!("listener {}", target.name), async move {
+                door.keep_open(first_try).await;
+                drop(door);
+                drop(closed);
+            });
+        }
+    }
+
+    /// Closes every listener that these targets do not have, and returns when all of them are closed.
+    pub async fn close_others(&self, wanted: &[Arc<Target>]) {
+        let mut closed = Vec::new();
+        self.places().retain(|name, places| {
+            let target = wanted.iter().find(|target| target.name == *name);
+            let stays = |listen: &Listen| target.is_some_and(|t| places.keeps(t, *listen));
+            let goes: Vec<Listen> =
+                places.doors.keys().copied().filter(|listen| !stays(listen)).collect();
+            closed.extend(goes.into_iter().filter_map(|listen| places.close(listen)));
+            target.is_some()
+        });
+        let all = futures_util::future::join_all(closed.iter().map(CancellationToken::cancelled));
+        // A listener that does not close keeps its place, which is then told as taken.
+        if timeout(CLOSE_PATIENCE, all).await.is_err() {
+            warn!("some listeners did not close in time");
         }
     }
 
@@ -85,8 +119,49 @@ impl Listeners {
         found.cloned().collect()
     }
 
+    /// What the visitors of a target meet from now on.
+    fn serve(&self, served: &Served) -> Arc<Mutex<Served>> {
+        let mut places = self.places();
+        let places = places.entry(served.target.name.clone()).or_default();
+        match &places.serving {
+            Some(serving) => {
+                *serving.lock().unwrap_or_else(PoisonError::into_inner) = served.clone();
+                Arc::clone(serving)
+            }
+            None => Arc::clone(places.serving.insert(Arc::new(Mutex::new(served.clone())))),
+        }
+    }
+
+    /// Notes that this listener is being opened, unless it is open; gives what ends it, and what says that it has ended.
+    fn begin(
+        &self,
+        target: &str,
+        wanted: Listen,
+        opening: &Opening,
+    ) -> Option<(CancellationToken, DropGuard)> {
+        let mut places = self.places();
+        let places = places.entry(target.to_owned()).or_default();
+        // One that has given up is tried again.
+        if places.doors.get(&wanted).is_some_and(|door| !door.closed.is_cancelled()) {
+            return None;
+        }
+        let (closing, closed) = (opening.closing.child_token(), CancellationToken::new());
+        let handle = DoorHandle { closing: closing.clone(), closed: closed.clone() };
+        places.doors.insert(wanted, handle);
+        Some((closing, closed.drop_guard()))
+    }
+
     fn places(&self) -> MutexGuard<'_, BTreeMap<String, Places>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many targets are listened for, in words.
+pub fn in_words(targets: usize) -> String {
+    match targets {
+        0 => "no targets: see bastionctl config path".to_owned(),
+        1 => "1 target".to_owned(),
+        many => format!("{many} targets"),
     }
 }
 
@@ -101,16 +176,52 @@ pub fn port(target: &Target) -> Option<u16> {
 
 #[derive(Debug, Default)]
 struct Places {
+    serving: Option<Arc<Mutex<Served>>>,
+    doors: BTreeMap<Listen, DoorHandle>,
     bound: BTreeMap<Listen, Vec<String>>,
     faults: BTreeMap<Listen, Problem>,
 }
 
-/// One entry of a target's `listen`, from the wish for it to the daemon's end.
-struct Door {
+impl Places {
+    /// Whether a listener is the same in another config. A Unix socket is named after what the target speaks.
+    fn keeps(&self, target: &Target, listen: Listen) -> bool {
+        let serving = self.serving.as_ref();
+        let was = serving.map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).target.engine);
+        let moves = listen == Listen::Unix && was.is_some_and(|was| was != target.engine);
+        target.listen.contains(&listen) && !moves
+    }
+
+    /// Tells a listener to close; what fires when it has.
+    fn close(&mut self, listen: Listen) -> Option<CancellationToken> {
+        self.bound.remove(&listen);
+        self.faults.remove(&listen);
+        let door = self.doors.remove(&listen)?;
+        door.closing.cancel();
+        Some(door.closed)
+    }
+}
+
+/// What visitors meet.
+#[derive(Clone, Debug)]
+struct Served {
     target: Arc<Target>,
     cloud: Arc<dyn Cloud>,
+}
+
+/// A listener, to whoever wants it closed.
+#[derive(Debug)]
+struct DoorHandle {
+    closing: CancellationToken,
+    closed: CancellationToken,
+}
+
+/// One entry of a target's `listen`, from the wish for it to the daemon's end, or to a config without it.
+struct Door {
+    serving: Arc<Mutex<Served>>,
     wanted: Listen,
     opening: Opening,
+    /// Fires when it is to be closed.
+    closing: CancellationToken,
     listeners: Listeners,
 }
 
@@ -131,8 +242,7 @@ enum Socket {
 }
 
 impl Door {
-    async fn keep_open(self, mut bound: Bound) {
-        let closing = self.opening.closing.clone();
+    async fn keep_open(&self, mut bound: Bound) {
         loop {
             match bound {
                 Bound::Sockets(sockets) => {
@@ -146,7 +256,7 @@ impl Door {
             }
             tokio::select! {
                 () = sleep(TRY_AGAIN) => bound = self.bind(),
-                () = closing.cancelled() => return,
+                () = self.closing.cancelled() => return,
             }
         }
     }
@@ -165,7 +275,7 @@ impl Door {
     }
 
     fn tcp(&self, bound: Result<Vec<std::net::TcpListener>, tcp::BindError>) -> Bound {
-        let target = &self.target.name;
+        let target = &self.target().name;
         match bound {
             Ok(sockets) => {
                 let sockets = sockets.into_iter().map(TcpListener::from_std);
@@ -183,7 +293,7 @@ impl Door {
 
     /// Where nobody knows yet what the target speaks, its socket stands under every name that a client may look for.
     fn unix(&self) -> Bound {
-        let target = &self.target;
+        let target = &self.target();
         let engines = match self.opening.house.engines.known(target) {
             Some(engine) => vec![engine],
             None => vec![dbwire::Engine::Postgres, dbwire::Engine::Mysql, dbwire::Engine::Other],
@@ -203,7 +313,7 @@ impl Door {
     }
 
     fn system(&self, err: &io::Error) -> Problem {
-        explain::place_taken(&self.target.name, err, None)
+        explain::place_taken(&self.target().name, err, None)
     }
 
     async fn serve(&self, sockets: Vec<Socket>) {
@@ -225,7 +335,7 @@ impl Door {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = self.opening.closing.cancelled() => return,
+                () = self.closing.cancelled() => return,
             };
             match accepted {
                 Ok((local, _)) => {
@@ -233,7 +343,7 @@ impl Door {
                     if let Err(err) = local.set_nodelay(true) {
                         debug!(%err, "setting TCP_NODELAY");
                     }
-                    self.welcome(local);
+                    self.welcome_tcp(local);
                 }
                 Err(err) => self.accept_failed(&err).await,
             }
@@ -244,34 +354,57 @@ impl Door {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                () = self.opening.closing.cancelled() => return,
+                () = self.closing.cancelled() => return,
             };
             match accepted {
-                Ok((local, _)) => self.welcome(local),
+                Ok((local, _)) => self.welcome_unix(local),
                 Err(err) => self.accept_failed(&err).await,
             }
         }
     }
 
-    fn welcome<L: AsyncRead + AsyncWrite + Send + Unpin + 'static>(&self, local: L) {
-        let Self { target, cloud, opening, .. } = self;
-        let visit = visit::visit(local, target.clone(), cloud.clone(), opening.house.clone());
-        opening.tasks.spawn(format!("visit {}", target.name), visit);
+    fn welcome_tcp(&self, local: TcpStream) {
+        let (Served { target, cloud }, house) = (self.served(), self.opening.house.clone());
+        let listen = self.wanted;
+        self.opening.tasks.spawn(format!("visit {}", target.name), async move {
+            match peer::of_tcp(&local, listen).await {
+                Some(peer) => visit::visit(local, peer, target, cloud, house).await,
+                None => debug!(target = target.name, "gone before it was looked at"),
+            }
+        });
+    }
+
+    fn welcome_unix(&self, local: UnixStream) {
+        let Served { target, cloud } = self.served();
+        let (peer, name) = (peer::of_unix(&local), format!("visit {}", target.name));
+        let visit = visit::visit(local, peer, target, cloud, self.opening.house.clone());
+        self.opening.tasks.spawn(name, visit);
+    }
+
+    fn served(&self) -> Served {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn target(&self) -> Arc<Target> {
+        self.served().target
     }
 
     /// A connection that was gone before it was accepted, or no descriptor left: others may end and free one.
     async fn accept_failed(&self, err: &io::Error) {
-        warn!(target = self.target.name, %err, "accepting a visit");
+        warn!(target = self.target().name, %err, "accepting a visit");
         tokio::select! {
             () = sleep(ACCEPT_AGAIN) => {}
-            () = self.opening.closing.cancelled() => {}
+            () = self.closing.cancelled() => {}
         }
     }
 
     fn note(&self, addresses: Vec<String>, fault: Option<Problem>) {
-        let target = &self.target.name;
+        let target = &self.target().name;
         let mut places = self.listeners.places();
-        let places = places.entry(target.clone()).or_default();
+        // What is no longer in the config has nothing to tell.
+        let places =
+            places.get_mut(target).filter(|places| places.doors.contains_key(&self.wanted));
+        let Some(places) = places.filter(|_| !self.closing.is_cancelled()) else { return };
         places.bound.insert(self.wanted, addresses);
         let events = &self.opening.house.events;
         match (places.faults.remove(&self.wanted), fault) {
@@ -302,6 +435,9 @@ impl Socket {
 
 /// How long until a port that was taken, or Docker's bridge, is looked at again.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
+
+/// How long a listener may take to close: it is told, and does nothing else.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long to leave a listener alone that could not accept.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);

@@ -1,17 +1,19 @@
 //! Bytes both ways between a visitor and a stream, until the conversation is over.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// How many bytes a visit has moved so far.
-#[derive(Debug, Default)]
-pub(super) struct Moved {
-    /// From the visitor to the database.
-    pub(super) inward: AtomicU64,
-    /// From the database to the visitor.
-    pub(super) outward: AtomicU64,
+/// Who hears how the conversation goes.
+pub(super) trait Witness {
+    /// So many bytes went from the visitor to the database.
+    fn inward(&self, bytes: usize);
+
+    /// So many bytes went from the database to the visitor.
+    fn outward(&self, bytes: usize);
+
+    /// The visitor has closed its side.
+    fn parted(&self);
 }
 
 /// Who ended the conversation.
@@ -29,7 +31,7 @@ pub(super) enum Ended {
 ///
 /// The agent closes both ways at once when the database hangs up, so its end is the whole conversation's. The
 /// visitor's end is not: an answer may be on its way, so it is passed on as a shutdown and the other way goes on.
-pub(super) async fn pipe<L, S>(local: &mut L, stream: &mut S, moved: &Moved) -> Ended
+pub(super) async fn pipe<L, S>(local: &mut L, stream: &mut S, witness: &impl Witness) -> Ended
 where
     L: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin,
@@ -37,17 +39,20 @@ where
     let (mut from_visitor, mut to_visitor) = tokio::io::split(local);
     let (mut from_database, mut to_database) = tokio::io::split(stream);
     let inward = async {
-        match copy(&mut from_visitor, &mut to_database, &moved.inward).await {
-            Ok(()) => match to_database.shutdown().await {
-                Ok(()) => std::future::pending().await,
-                Err(err) => Ended::Tunnel(err),
-            },
+        match copy(&mut from_visitor, &mut to_database, |bytes| witness.inward(bytes)).await {
+            Ok(()) => {
+                witness.parted();
+                match to_database.shutdown().await {
+                    Ok(()) => std::future::pending().await,
+                    Err(err) => Ended::Tunnel(err),
+                }
+            }
             Err(Broke::Reading(err)) => Ended::Visitor(err),
             Err(Broke::Writing(err)) => Ended::Tunnel(err),
         }
     };
     let outward = async {
-        match copy(&mut from_database, &mut to_visitor, &moved.outward).await {
+        match copy(&mut from_database, &mut to_visitor, |bytes| witness.outward(bytes)).await {
             // A visitor that has left by now has nothing more to lose.
             Ok(()) => to_visitor.shutdown().await.map_or_else(Ended::Visitor, |()| Ended::Database),
             Err(Broke::Reading(err)) => Ended::Tunnel(err),
@@ -67,7 +72,7 @@ enum Broke {
     Writing(io::Error),
 }
 
-async fn copy<R, W>(from: &mut R, to: &mut W, moved: &AtomicU64) -> Result<(), Broke>
+async fn copy<R, W>(from: &mut R, to: &mut W, moved: impl Fn(usize)) -> Result<(), Broke>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -80,7 +85,7 @@ where
         }
         to.write_all(&buffer[..read]).await.map_err(Broke::Writing)?;
         to.flush().await.map_err(Broke::Writing)?;
-        moved.fetch_add(read as u64, Ordering::Relaxed);
+        moved(read);
     }
 }
 
@@ -89,17 +94,38 @@ const BUFFER: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
+    use std::cell::Cell;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-    use super::{Ended, Moved, pipe};
+    use super::{Ended, Witness, pipe};
+
+    #[derive(Default)]
+    struct Heard {
+        inward: Cell<usize>,
+        outward: Cell<usize>,
+        parted: Cell<bool>,
+    }
+
+    impl Witness for Heard {
+        fn inward(&self, bytes: usize) {
+            self.inward.set(self.inward.get() + bytes);
+        }
+
+        fn outward(&self, bytes: usize) {
+            self.outward.set(self.outward.get() + bytes);
+        }
+
+        fn parted(&self) {
+            self.parted.set(true);
+        }
+    }
 
     #[tokio::test]
     async fn an_answer_still_on_its_way_survives_the_visitors_end() {
         let (mut visitor, mut local) = duplex(64);
         let (mut stream, mut database) = duplex(64);
-        let moved = Moved::default();
+        let heard = Heard::default();
         let conversation = async {
             visitor.write_all(b"question").await.unwrap();
             visitor.shutdown().await.unwrap();
@@ -112,11 +138,11 @@ mod tests {
             (asked, answered)
         };
         let (ended, (asked, answered)) =
-            tokio::join!(pipe(&mut local, &mut stream, &moved), conversation);
+            tokio::join!(pipe(&mut local, &mut stream, &heard), conversation);
         assert_eq!((asked.as_str(), answered.as_str()), ("question", "answer"));
         assert!(matches!(ended, Ended::Database), "{ended:?}");
-        assert_eq!(moved.inward.load(Ordering::Relaxed), 8);
-        assert_eq!(moved.outward.load(Ordering::Relaxed), 6);
+        assert_eq!((heard.inward.get(), heard.outward.get()), (8, 6));
+        assert!(heard.parted.get(), "the visitor's end is heard");
     }
 
     #[tokio::test]
@@ -124,8 +150,9 @@ mod tests {
         let (_visitor, mut local) = duplex(64);
         let (mut stream, database) = duplex(64);
         drop(database);
-        let moved = Moved::default();
-        let ended = pipe(&mut local, &mut stream, &moved).await;
+        let heard = Heard::default();
+        let ended = pipe(&mut local, &mut stream, &heard).await;
         assert!(matches!(ended, Ended::Database), "{ended:?}");
+        assert!(!heard.parted.get(), "the visitor has not ended");
     }
 }

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use bastion_api::{Problem, Timestamp, VisitStatus};
+use bastion_api::{KeptUp, Problem, Timestamp, VisitStatus, Visitor};
+use bastion_cloud::TaskId;
 
-use super::pipe::Moved;
+use super::moved::Moved;
+use super::peer::{Found, Peer};
+use super::receipt;
 
 /// The visits of the daemon. Clones are the same roster.
 #[derive(Clone, Debug, Default)]
@@ -15,10 +18,40 @@ pub struct Roster(Arc<Mutex<Book>>);
 
 impl Roster {
     /// The visits of one target, in the order of their coming.
-    pub fn of(&self, target: &str) -> Vec<VisitStatus> {
+    pub fn of(&self, target: &str, now: Instant) -> Vec<VisitStatus> {
         let book = self.book();
         let here = book.guests.iter().filter(|(_, guest)| guest.target == target);
-        here.map(|(id, guest)| guest.status(*id)).collect()
+        here.map(|(id, guest)| guest.status(*id, now)).collect()
+    }
+
+    /// The visits of one target that go through one of these bastions.
+    pub fn through(&self, target: &str, tasks: &[TaskId]) -> Vec<u64> {
+        let book = self.book();
+        let here = book.guests.iter().filter(|(_, guest)| {
+            guest.target == target && guest.task.get().is_some_and(|task| tasks.contains(task))
+        });
+        here.map(|(id, _)| *id).collect()
+    }
+
+    /// Which visit alone keeps a target's bastion: the one that was the last to move a byte, where all have been silent
+    /// for a while.
+    pub fn kept_up(
+        &self,
+        target: &str,
+        silent_after: Option<Duration>,
+        now: Instant,
+    ) -> Option<KeptUp> {
+        let book = self.book();
+        let here = book.guests.values().filter(|guest| guest.target == target);
+        let last = here.min_by_key(|guest| guest.silent_for(now).unwrap_or_default())?;
+        let silent = last.silent_for(now).filter(|silent| *silent >= WORTH_A_WORD)?;
+        let Visitor { program, pid, uid: _ } = last.visitor();
+        Some(KeptUp {
+            program,
+            pid,
+            silent_seconds: silent.as_secs(),
+            counts_for_seconds: silent_after.map(|after| after.saturating_sub(silent).as_secs()),
+        })
     }
 
     /// What last went wrong for a target's visitors, and how long ago; none once a visit went through.
@@ -26,6 +59,12 @@ impl Roster {
         let book = self.book();
         let (problem, at) = book.troubles.get(target)?;
         Some((problem.clone(), now.saturating_duration_since(*at)))
+    }
+
+    /// How many visits a target has.
+    pub fn count(&self, target: &str) -> u32 {
+        let here = self.book().guests.values().filter(|guest| guest.target == target).count();
+        u32::try_from(here).unwrap_or(u32::MAX)
     }
 
     /// How many visits there are in all.
@@ -38,15 +77,18 @@ impl Roster {
         self.len() == 0
     }
 
-    pub(super) fn enter(&self, target: &str, since: Timestamp) -> Entry {
+    pub(super) fn enter(&self, target: &str, peer: Peer, since: Timestamp, now: Instant) -> Entry {
         let mut book = self.book();
         book.last += 1;
         let id = book.last;
         let guest = Arc::new(Guest {
             target: target.to_owned(),
+            peer,
+            found: Found::default(),
             since,
             waiting: AtomicBool::new(true),
-            moved: Moved::default(),
+            task: OnceLock::new(),
+            moved: Moved::since(now),
         });
         book.guests.insert(id, Arc::clone(&guest));
         Entry { id, guest, roster: self.clone() }
@@ -76,13 +118,30 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// The visit no longer waits: bytes flow.
-    pub(super) fn admitted(&self) {
+    /// The visit no longer waits: bytes flow, through this bastion.
+    pub(super) fn admitted(&self, task: &TaskId) {
+        // Admitted once is enough.
+        self.guest.task.set(task.clone()).ok();
         self.guest.waiting.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn moved(&self) -> &Moved {
         &self.guest.moved
+    }
+
+    /// When it came.
+    pub(super) fn since(&self) -> Timestamp {
+        self.guest.since
+    }
+
+    /// Who it is, as far as that is known by now.
+    pub(super) fn visitor(&self) -> Visitor {
+        self.guest.visitor()
+    }
+
+    /// Where its process is written once it is found.
+    pub(super) fn found(&self) -> &Found {
+        &self.guest.found
     }
 }
 
@@ -102,49 +161,104 @@ struct Book {
 #[derive(Debug)]
 struct Guest {
     target: String,
+    peer: Peer,
+    found: Found,
     since: Timestamp,
     waiting: AtomicBool,
+    task: OnceLock<TaskId>,
     moved: Moved,
 }
 
 impl Guest {
-    fn status(&self, id: u64) -> VisitStatus {
+    fn status(&self, id: u64, now: Instant) -> VisitStatus {
+        let Visitor { program, pid, uid } = self.visitor();
         VisitStatus {
             id,
-            program: None,
-            pid: None,
+            program,
+            pid,
+            uid,
             since: self.since,
             waiting: self.waiting.load(Ordering::Relaxed),
-            bytes_in: self.moved.inward.load(Ordering::Relaxed),
-            bytes_out: self.moved.outward.load(Ordering::Relaxed),
-            uid: None,
-            silent_seconds: None,
+            bytes_in: self.moved.inward(),
+            bytes_out: self.moved.outward(),
+            silent_seconds: self.silent_for(now).map(|silent| silent.as_secs()),
             retiring: false,
         }
     }
+
+    /// For how long it has moved no byte; none while it waits.
+    fn silent_for(&self, now: Instant) -> Option<Duration> {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        (!waiting).then(|| self.moved.silent_for(now))
+    }
+
+    fn visitor(&self) -> Visitor {
+        receipt::visitor(&self.peer, self.found.process())
+    }
 }
+
+/// How long all of a target's visits have to be silent before it is worth a line who keeps its bastion up.
+const WORTH_A_WORD: Duration = Duration::from_secs(5 * 60);
 
 #[cfg(test)]
 mod tests {
-    use bastion_api::Timestamp;
+    use std::time::Duration;
 
-    use super::Roster;
+    use bastion_api::Timestamp;
+    use bastion_cloud::TaskId;
+
+    use super::super::peer::Peer;
+    use super::{Entry, Roster};
+    use crate::clock::Clock;
 
     #[test]
     fn a_visit_stands_in_the_roster_until_it_is_dropped() {
-        let roster = Roster::default();
-        let one = roster.enter("a", Timestamp::UNIX_EPOCH);
-        let two = roster.enter("b", Timestamp::UNIX_EPOCH);
-        one.admitted();
-        assert_eq!(
-            roster.of("a").iter().map(|v| (v.id, v.waiting)).collect::<Vec<_>>(),
-            [(1, false)]
-        );
-        assert!(roster.of("b")[0].waiting);
+        let (roster, (clock, _)) = (Roster::default(), Clock::by_hand());
+        let one = enter(&roster, "a", &clock);
+        let two = enter(&roster, "b", &clock);
+        one.admitted(&TaskId::new("t"));
+        let here = roster.of("a", clock.now());
+        assert_eq!(here.iter().map(|v| (v.id, v.waiting)).collect::<Vec<_>>(), [(1, false)]);
+        assert_eq!(here[0].silent_seconds, Some(0));
+        let waiting = &roster.of("b", clock.now())[0];
+        assert_eq!((waiting.waiting, waiting.silent_seconds), (true, None));
         drop(one);
-        assert!(roster.of("a").is_empty());
-        assert_eq!(roster.len(), 1);
+        assert!(roster.of("a", clock.now()).is_empty());
+        assert_eq!((roster.len(), roster.count("b")), (1, 1));
         drop(two);
         assert!(roster.is_empty());
+    }
+
+    #[test]
+    fn who_was_silent_the_least_keeps_the_bastion_up_once_all_are_silent_for_a_while() {
+        let (roster, (clock, hand)) = (Roster::default(), Clock::by_hand());
+        let (one, two) = (enter(&roster, "a", &clock), enter(&roster, "a", &clock));
+        one.admitted(&TaskId::new("t"));
+        two.admitted(&TaskId::new("t"));
+        let hour = Some(Duration::from_secs(3600));
+        hand.turn(Duration::from_secs(60));
+        two.moved().count_inward(1, clock.now());
+        hand.turn(Duration::from_secs(299));
+        assert_eq!(roster.kept_up("a", hour, clock.now()), None);
+        hand.turn(Duration::from_secs(47 * 60 - 299));
+        let kept = roster.kept_up("a", hour, clock.now()).unwrap();
+        assert_eq!((kept.silent_seconds, kept.counts_for_seconds), (47 * 60, Some(13 * 60)));
+        assert_eq!(roster.kept_up("a", None, clock.now()).unwrap().counts_for_seconds, None);
+        let waits = enter(&roster, "a", &clock);
+        assert_eq!(roster.kept_up("a", hour, clock.now()), None, "one that waits is not silent");
+        drop(waits);
+    }
+
+    #[test]
+    fn the_visits_of_one_bastion_are_told_from_those_of_another() {
+        let (roster, (clock, _)) = (Roster::default(), Clock::by_hand());
+        let (one, two) = (enter(&roster, "a", &clock), enter(&roster, "a", &clock));
+        one.admitted(&TaskId::new("old"));
+        two.admitted(&TaskId::new("new"));
+        assert_eq!(roster.through("a", &[TaskId::new("old")]), [one.id]);
+    }
+
+    fn enter(roster: &Roster, target: &str, clock: &Clock) -> Entry {
+        roster.enter(target, Peer::default(), Timestamp::UNIX_EPOCH, clock.now())
     }
 }

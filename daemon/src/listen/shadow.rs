@@ -65,7 +65,7 @@ pub fn docker_gateway() -> Option<Ipv4Addr> {
 }
 
 /// An IPv4 address in IPv6's clothes is the IPv4 address.
-fn plain(address: SocketAddr) -> SocketAddr {
+pub(super) fn plain(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
             Some(ip) => SocketAddr::new(ip.into(), address.port()),
@@ -76,9 +76,9 @@ fn plain(address: SocketAddr) -> SocketAddr {
 }
 
 #[cfg(target_os = "linux")]
-mod linux;
+pub(super) mod linux;
 #[cfg(any(test, not(target_os = "linux")))]
-mod lsof;
+pub(super) mod lsof;
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -1,28 +1,31 @@
 //! A visit: one accepted local connection, told from top to bottom.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bastion_api::{EventKind, Problem};
-use bastion_cloud::{Cloud, CloudError};
+use bastion_api::EventKind;
+use bastion_cloud::{Cloud, CloudError, TaskId};
 use bytes::BytesMut;
 use dbwire::Engine;
 use ssm_tunnel::{FirstByte, StreamEnd};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::engines::Engines;
-use super::pipe::{Ended, pipe};
-use super::roster::{Entry, Roster};
+use super::moved::Moved;
+use super::peer::{Finder, Found, Peer};
+use super::pipe::{Ended, Witness, pipe};
+use super::receipt;
+use super::roster::Roster;
 use super::visitor::{self, Knock};
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::events::Events;
 use crate::explain;
-use crate::keeper::{Holder, Keeper, Refusal};
+use crate::keeper::{Holder, Keeper, Lease, Pulse, Refusal};
+use crate::ledger::Ledger;
 use crate::tunnels::{Passage, TunnelFailure, Tunnels};
 
 /// What every visit needs. Clones share it.
@@ -38,19 +41,38 @@ pub struct House {
     pub engines: Engines,
     /// Where what happens is told.
     pub events: Events,
+    /// Where it is written down who came.
+    pub ledger: Ledger,
+    /// Who finds the programs that visit.
+    pub finder: Finder,
     /// The time.
     pub clock: Clock,
+    /// The daemon's own user, who is let in.
+    pub uid: u32,
     /// Fires when visits have to end.
     pub curfew: CancellationToken,
 }
 
 /// Serves one visitor of one target, from accept to close.
-pub(super) async fn visit<L>(mut local: L, target: Arc<Target>, cloud: Arc<dyn Cloud>, house: House)
-where
+pub(super) async fn visit<L>(
+    mut local: L,
+    peer: Peer,
+    target: Arc<Target>,
+    cloud: Arc<dyn Cloud>,
+    house: House,
+) where
     L: AsyncRead + AsyncWrite + Unpin,
 {
     let name = target.name.as_str();
     let mut first = BytesMut::new();
+
+    // May they come in?
+    if let Err(why) = peer.admit(target.allow, house.uid) {
+        let found = Found::default();
+        house.finder.look_for(&peer, &found).wait().await;
+        let who = receipt::visitor(&peer, found.process());
+        return receipt::unwelcome(&house, &target, who, why);
+    }
 
     // Who is it?
     let known = async {
@@ -71,10 +93,15 @@ where
         Ok(Knock::Visitor) => {}
         Ok(Knock::Cancel) => return cancel(&house, name, &first).await,
         Ok(Knock::Nobody(why)) => return debug!(target = name, why, "not a visitor"),
-        Err(err) => return refuse(&house, name, &explain::cloud(&target, &err)),
+        Err(err) => {
+            let who = receipt::visitor(&peer, None);
+            return receipt::failed(&house, &target, who, &explain::cloud(&target, &err));
+        }
     }
-    let entry = house.roster.enter(name, house.clock.calendar());
+    let entry = house.roster.enter(name, peer.clone(), house.clock.calendar(), house.clock.now());
     house.events.tell(Some(name), EventKind::VisitOpened, format!("visit {} came", entry.id));
+    // Its program is looked for meanwhile, and known, mostly, before it is done.
+    let named = house.finder.look_for(&peer, entry.found());
 
     // A lease and a stream, unless the visitor leaves first.
     let admitted = async {
@@ -89,58 +116,114 @@ where
         };
         Ok::<_, NoWay>((lease, passage))
     };
-    let (lease, Passage { tunnel, number, mut stream }) = tokio::select! {
-        admitted = admitted => match admitted {
-            Ok(admitted) => admitted,
-            Err(NoWay::Bastion(refusal)) => return turn_away(&house, &target, &refusal),
-            Err(NoWay::Tunnel(failure)) => {
-                house.keeper.doubt(name);
-                let problem = explain::refusal(&target, &Refusal::Tunnel(failure));
-                return refuse(&house, name, &problem);
-            }
-        },
-        () = visitor::leaves(&mut local, &mut first) => return leave(&house, name, &entry, "left while it waited"),
-        () = house.curfew.cancelled() => return turn_away(&house, &target, &Refusal::Stopping),
+    let admitted = tokio::select! {
+        admitted = admitted => admitted,
+        () = visitor::leaves(&mut local, &mut first) => Err(NoWay::Left),
+        () = house.curfew.cancelled() => Err(NoWay::Bastion(Refusal::Stopping)),
     };
-    entry.admitted();
+    let (lease, Passage { tunnel, number, mut stream }) = match admitted {
+        Ok(admitted) => admitted,
+        Err(no_way) => {
+            named.wait().await;
+            return match no_way {
+                NoWay::Left => receipt::left(&house, &target, &entry, None, "left while it waited"),
+                NoWay::Bastion(refusal) => receipt::turned_away(&house, &target, &entry, &refusal),
+                NoWay::Tunnel(failure) => {
+                    house.keeper.doubt(name);
+                    let problem = explain::refusal(&target, &Refusal::Tunnel(failure));
+                    receipt::failed(&house, &target, entry.visitor(), &problem);
+                }
+            };
+        }
+    };
+    let route = Arc::clone(lease.route());
+    let task: &TaskId = &route.bastion.task;
+    entry.admitted(task);
 
     // Bytes both ways, what was held first.
+    let moved = entry.moved();
+    let witness = Counted { moved, pulse: lease.pulse().clone(), clock: &house.clock };
     let conversation = async {
         if let Err(err) = stream.write_all(&first).await {
             return Ended::Tunnel(err);
         }
-        entry.moved().inward.fetch_add(first.len() as u64, Ordering::Relaxed);
-        pipe(&mut local, &mut stream, entry.moved()).await
+        witness.inward(first.len());
+        pipe(&mut local, &mut stream, &witness).await
     };
     let ended = tokio::select! {
         ended = conversation => Ok(ended),
-        refusal = lease.revoked() => Err(refusal),
+        refusal = held(lease, moved, &house.clock) => Err(refusal),
         () = house.curfew.cancelled() => Err(Refusal::Stopping),
     };
 
-    if entry.moved().outward.load(Ordering::Relaxed) > 0 {
-        house.tunnels.reached(lease.route(), number);
+    if moved.outward() > 0 {
+        house.tunnels.reached(&route, number);
     }
+    named.wait().await;
 
     // How did it end?
     match (ended, stream.ended()) {
-        (Err(refusal), _) => turn_away(&house, &target, &refusal),
+        (Err(refusal), _) => receipt::taken_back(&house, &target, &entry, task, &refusal),
         (Ok(_), Some(StreamEnd::DialFailed | StreamEnd::NoFirstByte)) => {
             house.keeper.doubt(name);
-            house.tunnels.not_reached(lease.route(), number);
-            let problem = explain::database_unreachable(&target, &lease.route().remote);
-            refuse(&house, name, &problem);
+            house.tunnels.not_reached(&route, number);
+            let problem = explain::database_unreachable(&target, &route.remote);
+            receipt::broken(&house, &target, &entry, task, &problem);
         }
-        (Ok(_), Some(StreamEnd::TunnelClosed)) => {
+        (Ok(_), Some(StreamEnd::TunnelClosed)) if !moved.has_parted() => {
             house.keeper.doubt(name);
             let why = tunnel.closed().await;
-            refuse(&house, name, &explain::tunnel_closed(&target, &why));
+            let problem = explain::tunnel_closed(&target, &why);
+            receipt::broken(&house, &target, &entry, task, &problem);
         }
-        (Ok(Ended::Database), _) => leave(&house, name, &entry, "ended"),
+        (Ok(Ended::Database), _) => receipt::left(&house, &target, &entry, Some(task), "ended"),
         (Ok(Ended::Tunnel(err) | Ended::Visitor(err)), _) => {
             debug!(target = name, %err, "the visit broke off");
-            leave(&house, name, &entry, "broke off");
+            receipt::left(&house, &target, &entry, Some(task), "broke off");
         }
+    }
+}
+
+/// Keeps the lease until it is taken back, and tells why; or until the visitor has closed its side and nothing comes
+/// any more.
+///
+/// The agent may take half a minute to notice that a database does not end the conversation, too: that is nobody's use
+/// of the bastion, so its idle time begins without it. An answer that still comes keeps the lease.
+async fn held(lease: Lease, moved: &Moved, clock: &Clock) -> Refusal {
+    let parted = async {
+        moved.parted().await;
+        while moved.silent_for(clock.now()) < PARTING {
+            sleep(PARTING).await;
+        }
+    };
+    tokio::select! {
+        refusal = lease.revoked() => return refusal,
+        () = parted => {}
+    }
+    drop(lease);
+    std::future::pending().await
+}
+
+/// Counts a visit's bytes, and lets the keeper feel that it lives.
+struct Counted<'a> {
+    moved: &'a Moved,
+    pulse: Pulse,
+    clock: &'a Clock,
+}
+
+impl Witness for Counted<'_> {
+    fn inward(&self, bytes: usize) {
+        self.moved.count_inward(bytes, self.clock.now());
+        self.pulse.beat();
+    }
+
+    fn outward(&self, bytes: usize) {
+        self.moved.count_outward(bytes, self.clock.now());
+        self.pulse.beat();
+    }
+
+    fn parted(&self) {
+        self.moved.part(self.clock.now());
     }
 }
 
@@ -175,37 +258,16 @@ fn first_byte(house: &House, target: &Target) -> FirstByte {
     }
 }
 
-fn leave(house: &House, target: &str, entry: &Entry, how: &str) {
-    let moved = entry.moved();
-    if moved.outward.load(Ordering::Relaxed) > 0 {
-        house.roster.clear_trouble(target);
-    }
-    let words = format!(
-        "visit {} {how}: {} bytes in, {} bytes out",
-        entry.id,
-        moved.inward.load(Ordering::Relaxed),
-        moved.outward.load(Ordering::Relaxed)
-    );
-    house.events.tell(Some(target), EventKind::VisitClosed, words);
-}
-
-/// Tells what the keeper shows for as long as it stands.
-fn turn_away(house: &House, target: &Target, refusal: &Refusal) {
-    let problem = explain::refusal(target, refusal);
-    house.events.tell_problem(Some(&target.name), EventKind::VisitRefused, &problem);
-}
-
-/// Tells, and shows, what the visit has met by itself.
-fn refuse(house: &House, target: &str, problem: &Problem) {
-    house.roster.note_trouble(target, problem.clone(), house.clock.now());
-    house.events.tell_problem(Some(target), EventKind::VisitRefused, problem);
-}
-
 /// Why a visitor gets no stream.
 enum NoWay {
+    /// It has left.
+    Left,
     Bastion(Refusal),
     Tunnel(TunnelFailure),
 }
+
+/// For how long nothing has to come after a visitor has closed its side: more than any answer's packets are apart.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// How long a cancel request may take: its client does not wait for it, and PostgreSQL reads it at once.
 const CANCEL: Duration = Duration::from_secs(10);

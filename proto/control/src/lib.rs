@@ -48,9 +48,7 @@ pub use open::{CloseAnswer, CloseRequest, OpenEvent, OpenRequest, Refused};
 pub use password::Password;
 pub use problem::{ErrorBody, Problem, ProblemKind};
 pub use reload::{AlteredTarget, DroppedTarget, ReloadAnswer};
-pub use status::{
-    BastionStatus, KeptUp, Paused, Stage, State, Status, TargetStatus, VisitStatus, WaitsFor,
-};
+pub use status::{KeptUp, Paused, Stage, State, Status, TargetStatus, VisitStatus, WaitsFor};
 pub use target::{Engine, TargetInfo, Targets};
 pub use version::{Health, Version};
 

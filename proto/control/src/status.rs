@@ -78,12 +78,15 @@ pub struct TargetStatus {
     /// What is wrong with it, and with nothing else.
     #[serde(default)]
     pub problems: Vec<Problem>,
-    /// Its bastions, where it has any: the one that takes new visits first.
+    /// How many bastions serve it.
     #[serde(default)]
-    pub bastions: Vec<BastionStatus>,
-    /// How many tunnels lead to it.
+    pub bastions: u32,
+    /// How many tunnels stand through them.
     #[serde(default)]
     pub tunnels: u32,
+    /// When a bastion that takes no new visits ends, whoever uses it, counted from now.
+    #[serde(default)]
+    pub ends_in_seconds: Option<u64>,
     /// Why its visits stand still, while a tunnel is away.
     #[serde(default)]
     pub paused: Option<Paused>,
@@ -93,28 +96,6 @@ pub struct TargetStatus {
     /// What its bastions have cost today, in US dollars; none where no price is known, or where it had none.
     #[serde(default)]
     pub today_usd: Option<f64>,
-}
-
-/// One bastion of a target.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct BastionStatus {
-    /// Its task, by its full name; none before AWS has given it one.
-    #[serde(default)]
-    pub task: Option<String>,
-    /// How it is.
-    pub state: State,
-    /// Whether it takes no new visits, because it will have run for its longest time.
-    #[serde(default)]
-    pub retiring: bool,
-    /// When it was asked for.
-    #[serde(default)]
-    pub started_at: Option<Timestamp>,
-    /// How many visits and holds keep it.
-    #[serde(default)]
-    pub leases: u32,
-    /// How many tunnels lead through it.
-    #[serde(default)]
-    pub tunnels: u32,
 }
 
 /// Why visits stand still.

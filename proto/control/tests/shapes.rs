@@ -432,15 +432,9 @@ fn target() -> TargetStatus {
         holds: 1,
         idle_stop_seconds: Some(840),
         problems: vec![problem()],
-        bastions: vec![BastionStatus {
-            task: Some(TASK.into()),
-            state: State::Ready,
-            retiring: true,
-            started_at: Some(time("2026-01-02T03:03:54Z")),
-            leases: 2,
-            tunnels: 1,
-        }],
+        bastions: 2,
         tunnels: 1,
+        ends_in_seconds: Some(3600),
         paused: Some(Paused {
             seconds: 12,
             waits_for: WaitsFor::Login,

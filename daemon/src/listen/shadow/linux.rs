@@ -48,20 +48,32 @@ pub(super) struct Listening {
 }
 
 pub(super) fn listening(table: &str) -> impl Iterator<Item = Listening> {
+    sockets(table).filter(|socket| socket.state == LISTEN).map(|socket| Listening {
+        address: socket.local,
+        uid: socket.uid,
+        inode: socket.inode,
+    })
+}
+
+/// A line of /proc/net/tcp.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::listen) struct Line<'a> {
+    pub(in crate::listen) local: SocketAddr,
+    pub(in crate::listen) remote: SocketAddr,
+    state: &'a str,
+    pub(in crate::listen) uid: u32,
+    pub(in crate::listen) inode: u64,
+}
+
+pub(in crate::listen) fn sockets(table: &str) -> impl Iterator<Item = Line<'_>> {
     table.lines().skip(1).filter_map(|line| {
         let mut columns = line.split_ascii_whitespace().skip(1);
-        let address = columns.next()?;
-        let state = columns.nth(1)?;
-        let uid = columns.nth(3)?;
-        let inode = columns.nth(1)?;
-        if state != LISTEN {
-            return None;
-        }
-        Some(Listening {
-            address: address_in(address)?,
-            uid: uid.parse().ok()?,
-            inode: inode.parse().ok()?,
-        })
+        let local = address_in(columns.next()?)?;
+        let remote = address_in(columns.next()?)?;
+        let state = columns.next()?;
+        let uid = columns.nth(3)?.parse().ok()?;
+        let inode = columns.nth(1)?.parse().ok()?;
+        Some(Line { local, remote, state, uid, inode })
     })
 }
 
@@ -88,13 +100,10 @@ fn address_in(text: &str) -> Option<SocketAddr> {
 /// Which process holds each of these sockets, as far as we may look.
 fn holders(listeners: &[Listening]) -> HashMap<u64, (u32, Option<String>)> {
     let mut holders = HashMap::new();
-    let Ok(processes) = fs::read_dir("/proc") else { return holders };
-    for process in processes.flatten() {
+    for pid in processes() {
         if holders.len() == listeners.len() {
             break;
         }
-        let name = process.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         let inodes = inodes_of(&pid.to_string());
         for found in listeners.iter().filter(|found| inodes.contains(&found.inode)) {
             holders.entry(found.inode).or_insert_with(|| (pid, program(pid)));
@@ -103,7 +112,14 @@ fn holders(listeners: &[Listening]) -> HashMap<u64, (u32, Option<String>)> {
     holders
 }
 
-fn inodes_of(process: &str) -> Vec<u64> {
+/// Every process that /proc shows.
+pub(in crate::listen) fn processes() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The sockets that a process has open, as far as we may look.
+pub(in crate::listen) fn inodes_of(process: &str) -> Vec<u64> {
     // Another user's process shows us nothing.
     let Ok(files) = fs::read_dir(format!("/proc/{process}/fd")) else { return Vec::new() };
     let inode = |file: fs::DirEntry| {
@@ -113,7 +129,8 @@ fn inodes_of(process: &str) -> Vec<u64> {
     files.flatten().filter_map(inode).collect()
 }
 
-fn program(pid: u32) -> Option<String> {
+/// A process's name, as its kernel keeps it.
+pub(in crate::listen) fn program(pid: u32) -> Option<String> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(name.trim_end().to_owned()).filter(|name| !name.is_empty())
 }

@@ -7,25 +7,44 @@ use super::{Owner, plain};
 
 pub(super) fn strangers(port: u16) -> Vec<Owner> {
     let ours = std::process::id();
-    let mut found = PLACES.iter().find_map(|lsof| ask(lsof, port)).unwrap_or_default();
+    let mut found = owners(&ask(port, "LISTEN"), port);
     found.retain(|owner| owner.pid != Some(ours));
     found
 }
 
-fn ask(lsof: &str, port: u16) -> Option<Vec<Owner>> {
-    // Without `-b` lsof could wait for a dead network file system.
-    let output = Command::new(lsof)
-        .args(["-b", "-w", "-nP", "-Fpcutn", "-sTCP:LISTEN"])
-        .arg(format!("-iTCP:{port}"))
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    Some(owners(&String::from_utf8_lossy(&output.stdout), port))
+/// Who holds the socket at `peer` that is connected to `local`, of the processes that lsof shows us: our own user's,
+/// unless we are root.
+pub(in crate::listen) fn holder(peer: SocketAddr, local: SocketAddr) -> Option<Owner> {
+    let connected = format!("{peer}->{local}");
+    read(&ask(peer.port(), "^LISTEN"), |name, _| (name == connected).then_some(peer)).pop()
 }
 
-/// Reads lsof's lines for programs: `p` begins a process, `c` and `u` belong to it; `t` and `n` are one socket's.
+/// What lsof says of a port's sockets; nothing where there is no lsof.
+fn ask(port: u16, state: &str) -> String {
+    let ask = |lsof: &&str| {
+        // Without `-b` lsof could wait for a dead network file system.
+        Command::new(lsof)
+            .args(["-b", "-w", "-nP", "-Fpcutn"])
+            .arg(format!("-sTCP:{state}"))
+            .arg(format!("-iTCP:{port}"))
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()
+    };
+    let said = PLACES.iter().find_map(ask).map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// The listeners of a port in lsof's lines.
 pub(super) fn owners(lines: &str, port: u16) -> Vec<Owner> {
+    let listens = |name: &str, six| address_in(name, six).filter(|at| at.port() == port);
+    read(lines, listens)
+}
+
+/// Reads lsof's lines for programs: `p` begins a process, `c` and `u` belong to it; `t` and `n` are one socket's. A socket
+/// counts whose name is one that is looked for; its address is what that gives.
+fn read(lines: &str, wanted: impl Fn(&str, bool) -> Option<SocketAddr>) -> Vec<Owner> {
     let mut owners = Vec::new();
     let (mut pid, mut program, mut uid, mut six) = (None, None, None, false);
     for line in lines.lines() {
@@ -36,11 +55,9 @@ pub(super) fn owners(lines: &str, port: u16) -> Vec<Owner> {
             "u" => uid = value.parse().ok(),
             "t" => six = value == "IPv6",
             "n" => {
-                let Some(address) = address_in(value, six) else { continue };
-                if address.port() == port {
-                    let program = program.clone();
-                    owners.push(Owner { address: plain(address), pid, program, uid });
-                }
+                let Some(address) = wanted(value, six) else { continue };
+                let program = program.clone();
+                owners.push(Owner { address: plain(address), pid, program, uid });
             }
             _ => {}
         }
