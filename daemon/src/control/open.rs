@@ -4,6 +4,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use bastion_api::{EventKind, OpenEvent, OpenRequest, Problem, SCHEMA_VERSION, Timestamp};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -78,7 +79,7 @@ async fn story(desk: &Desk, target: &Target, hold: Option<Duration>, tunnels: us
 async fn fan(
     desk: &Desk,
     target: &Target,
-    route: &Route,
+    first: &Arc<Route>,
     wanted: usize,
     tell: &Tell,
 ) -> Result<(), Problem> {
@@ -86,13 +87,51 @@ async fn fan(
         return Ok(());
     }
     let standing = tokio::select! {
-        standing = desk.house.tunnels.fan(route, wanted) => standing,
+        standing = spread(desk, target, first, wanted) => standing,
         never = count(desk, target, wanted, tell) => match never {},
     };
     match standing {
         Ok(standing) if standing >= wanted => Ok(()),
         Ok(standing) => Err(explain::too_few_tunnels(target, standing, wanted)),
-        Err(failure) => Err(explain::refusal(target, &Refusal::Tunnel(failure))),
+        Err(refusal) => Err(explain::refusal(target, &refusal)),
+    }
+}
+
+/// Opens so many tunnels, over as many bastions as that takes. Says how many stand.
+async fn spread(
+    desk: &Desk,
+    target: &Target,
+    first: &Arc<Route>,
+    wanted: usize,
+) -> Result<usize, Refusal> {
+    let mut routes = vec![Arc::clone(first)];
+    let mut each = target.tunnels_per_bastion;
+    loop {
+        let bastions = wanted.div_ceil(each);
+        if bastions > routes.len() {
+            let before = routes.len();
+            routes = desk.house.keeper.widen(&target.name, bastions).await?;
+            if routes.len() <= before && each < target.tunnels_per_bastion {
+                return Ok(desk.house.tunnels.count(&target.name));
+            }
+        }
+        let mut left = wanted;
+        let shares = routes.iter().map(|route| {
+            let share = left.min(each);
+            left -= share;
+            desk.house.tunnels.fan(route, share)
+        });
+        let shares = futures_util::future::join_all(shares).await;
+        let standing: usize = shares.iter().flatten().sum();
+        let least = shares.iter().flatten().copied().filter(|got| *got > 0).min();
+        match (least, shares.into_iter().find_map(Result::err)) {
+            (None, Some(failure)) => return Err(Refusal::Tunnel(failure)),
+            // An agent takes fewer than the config says: more bastions make up for that.
+            (Some(least), _) if standing < wanted && least < each && routes.len() == bastions => {
+                each = least;
+            }
+            (_, Some(_) | None) => return Ok(standing),
+        }
     }
 }
 
