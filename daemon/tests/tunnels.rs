@@ -172,8 +172,10 @@ async fn a_wanted_bastion_that_has_lost_its_last_tunnel_gets_another_unasked() {
         [("", true, 2), ("", false, 1), ("keepalive = \"never\"", true, 1)]
     {
         let yard = Yard::lay(rules, &[Echo]).await;
-        yard.tunnels.keep(&yard.task(), wanted);
         let Passage { tunnel, stream, .. } = yard.visit().await;
+        if !wanted {
+            yard.tunnels.keep(&yard.task(), false);
+        }
         drop(stream);
         // By now nobody looks at it any more.
         tokio::time::sleep(Duration::from_millis(600)).await;

@@ -24,13 +24,20 @@ pub(super) struct Fleet {
 }
 
 /// One bastion's tunnels.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Berth {
     bundles: BTreeMap<Remote, Bundle>,
     /// How many its agent has shown to take, once it has refused one more.
     takes: Option<usize>,
-    /// Whether the daemon wants the bastion.
+    /// Whether the daemon wants the bastion: it does from the first tunnel to the order to close them all, unless it
+    /// says otherwise.
     wanted: bool,
+}
+
+impl Default for Berth {
+    fn default() -> Self {
+        Self { bundles: BTreeMap::new(), takes: None, wanted: true }
+    }
 }
 
 /// The tunnels to one remote through one bastion.
@@ -334,14 +341,8 @@ impl Fleet {
 
     /// Notes whether a bastion is wanted.
     pub(super) fn want(&mut self, task: &TaskId, wanted: bool) {
-        if !wanted && !self.berths.contains_key(task) {
-            return;
-        }
-        let berth = self.berths.entry(task.clone()).or_default();
-        berth.wanted = wanted;
-        if !wanted && berth.bundles.is_empty() {
-            self.berths.remove(task);
-        } else {
+        if let Some(berth) = self.berths.get_mut(task) {
+            berth.wanted = wanted;
             berth.bundles.values().for_each(|bundle| bundle.tender.notify_one());
         }
     }

@@ -64,7 +64,8 @@ pub trait Ways: std::fmt::Debug + Send + Sync {
     /// Looks at once whether the tunnels of a bastion still live, as after a sleep: whether one of them answers.
     async fn prove_alive(&self, task: &TaskId) -> bool;
 
-    /// Whether the daemon wants this bastion: then one session of it is kept alive, where its target lets us.
+    /// Whether the daemon wants this bastion: then one session of it is kept alive, where its target lets us. One through
+    /// which a tunnel was opened is wanted until its tunnels are closed, unless something else is said here.
     fn keep(&self, task: &TaskId, wanted: bool);
 }
 
