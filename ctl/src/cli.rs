@@ -4,11 +4,14 @@ use bastion_api::client::Client;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::commands::audit::Audit;
 use crate::commands::close::Close;
 use crate::commands::config::Config;
+use crate::commands::cost::Cost;
 use crate::commands::events::Events;
 use crate::commands::open::Open;
 use crate::commands::password::Password;
+use crate::commands::reload::Reload;
 use crate::commands::status::Status;
 use crate::commands::version::Version;
 use crate::commands::wait::Wait;
@@ -52,7 +55,10 @@ pub(crate) enum Command {
     Wait(Wait),
     Events(Events),
     Password(Password),
+    Cost(Cost),
+    Audit(Audit),
     Config(Config),
+    Reload(Reload),
     Version(Version),
 }
 
@@ -74,7 +80,10 @@ impl Command {
             Self::Wait(wait) => wait.run(client, ui).await,
             Self::Events(events) => events.run(client, ui).await,
             Self::Password(password) => password.run(client, ui).await,
+            Self::Cost(cost) => cost.run(client, ui).await,
+            Self::Audit(audit) => audit.run(client, ui).await,
             Self::Config(config) => config.run(client, ui).await,
+            Self::Reload(reload) => reload.run(client, ui).await,
             Self::Version(version) => version.run(client, ui).await,
         }
     }

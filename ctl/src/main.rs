@@ -16,6 +16,7 @@ mod clock;
 mod commands;
 mod error;
 mod signals;
+mod span;
 mod table;
 mod ui;
 mod words;

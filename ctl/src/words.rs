@@ -40,6 +40,25 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
+/// An amount of money: `$0.010`, `$12.340`.
+pub(crate) fn dollars(usd: f64) -> String {
+    // Not-a-number is no money.
+    format!("${:.3}", usd.max(0.0))
+}
+
+/// A number of bytes: `512 B`, `1.5 kB`, `2.0 GB`.
+pub(crate) fn bytes(number: u64) -> String {
+    let mut left = number as f64;
+    for unit in ["B", "kB", "MB", "GB"] {
+        if left < 1000.0 {
+            let digits = usize::from(unit != "B");
+            return format!("{left:.digits$} {unit}");
+        }
+        left /= 1000.0;
+    }
+    format!("{left:.1} TB")
+}
+
 /// Text from elsewhere without anything that could steer a terminal.
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
@@ -93,6 +112,16 @@ mod tests {
     #[test]
     fn seconds_that_make_no_sense_are_none() {
         assert_eq!([-1.0, f64::NAN, 0.4, 11.5].map(whole), [0, 0, 0, 12]);
+    }
+
+    #[test]
+    fn money_has_tenths_of_a_cent_and_bytes_a_unit_of_their_size() {
+        assert_eq!(
+            [0.0104, 0.0, 12.3456, -1.0, f64::NAN].map(dollars),
+            ["$0.010", "$0.000", "$12.346", "$0.000", "$0.000"]
+        );
+        let said = [0, 999, 1000, 1_500_000, 2_000_000_000, 3_000_000_000_000].map(bytes);
+        assert_eq!(said, ["0 B", "999 B", "1.0 kB", "1.5 MB", "2.0 GB", "3.0 TB"]);
     }
 
     #[test]

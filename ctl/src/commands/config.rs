@@ -60,7 +60,7 @@ async fn check(file: Option<&Path>, ui: &mut Ui) -> Result<(), Failure> {
     if ui.settings().json {
         ui.json(&report)?;
     } else {
-        faults(&report, ui)?;
+        faults(&report.faults, ui)?;
     }
     if !report.ok {
         return Err(Failure::Told(ProblemKind::Usage));
@@ -90,7 +90,7 @@ async fn show(client: &Client, ui: &mut Ui) -> Result<(), Failure> {
         let file = clean(report.path.as_deref().unwrap_or("no config file"));
         ui.talk(&format!("# {file}"));
         ui.talk(&format!("# {whose}"));
-        faults(&report, ui)?;
+        faults(&report.faults, ui)?;
         for line in shown(&report) {
             ui.data(&line)?;
         }
@@ -164,16 +164,17 @@ fn daemon_program() -> PathBuf {
     beside.filter(|path| path.is_file()).unwrap_or_else(|| name.into())
 }
 
-fn faults(report: &ConfigReport, ui: &mut Ui) -> Result<(), Failure> {
-    for fault in &report.faults {
+/// Every fault with its place, and what may have been meant.
+pub(super) fn faults(faults: &[ConfigFault], ui: &mut Ui) -> Result<(), Failure> {
+    for fault in faults {
         ui.data(&clean(&place(fault)))?;
         if let Some(hint) = &fault.hint {
             let line = format!("  {} {}", ui.painted("hint:", Look::Help), clean(hint));
             ui.data(&line)?;
         }
     }
-    if !report.faults.is_empty() {
-        ui.talk(&count(report.faults.len() as u64, "fault"));
+    if !faults.is_empty() {
+        ui.talk(&count(faults.len() as u64, "fault"));
     }
     Ok(())
 }

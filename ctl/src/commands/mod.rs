@@ -1,10 +1,13 @@
 //! One file a verb: its arguments, then its deed.
 
+pub(crate) mod audit;
 pub(crate) mod close;
 pub(crate) mod config;
+pub(crate) mod cost;
 pub(crate) mod events;
 pub(crate) mod open;
 pub(crate) mod password;
+pub(crate) mod reload;
 pub(crate) mod status;
 pub(crate) mod version;
 pub(crate) mod wait;

@@ -11,7 +11,7 @@ use super::unknown;
 use crate::error::Failure;
 use crate::table::{Cell, Table};
 use crate::ui::{Look, Ui};
-use crate::words::{clean, count, duration, whole, wrap};
+use crate::words::{clean, count, dollars, duration, whole, wrap};
 
 /// Show every target: its state, who is connected, when it stops, what is wrong
 #[derive(Args, Debug)]
@@ -80,7 +80,7 @@ fn screen(report: &Report, ui: &Ui) -> Vec<String> {
     if report.targets.is_empty() {
         return vec![no_targets(report)];
     }
-    let titles = vec!["TARGET", "PORT", "STATE", "VISITS", "IDLE STOP"];
+    let titles = vec!["TARGET", "PORT", "STATE", "VISITS", "IDLE STOP", "TODAY"];
     let mut table = Table::new(titles, 3);
     for target in &report.targets {
         table.row(vec![
@@ -89,11 +89,44 @@ fn screen(report: &Report, ui: &Ui) -> Vec<String> {
             Cell::new(state(target), look(target)),
             Cell::new(visits(target), None),
             Cell::new(idle_stop(target), None),
+            Cell::new(target.today_usd.map_or_else(|| "-".into(), dollars), None),
         ]);
     }
     let mut lines = table.lines(ui.settings().table_width, |text, look| ui.painted(text, look));
     for target in &report.targets {
+        lines.extend(remarks(target, ui));
         lines.extend(problems(target, ui));
+    }
+    lines
+}
+
+/// What is not wrong, and worth a line: `prod-db: kept up by pgAdmin (silent 47 min)`.
+fn remarks(target: &TargetStatus, ui: &Ui) -> Vec<String> {
+    let paused = target
+        .paused
+        .as_ref()
+        .map(|paused| format!("stands still for {}: {}", duration(paused.seconds), paused.why));
+    let remain = target.ends_in_seconds.map(|left| {
+        let here = programs(target.visits.iter().filter(|visit| visit.retiring));
+        let here = if here.is_empty() { "no visit".into() } else { here.join(", ") };
+        format!("{here} on a bastion that ends in {}", duration(left))
+    });
+    let kept = target.kept_up.as_ref().map(|kept| {
+        let program = kept.program.as_deref().unwrap_or("a program");
+        let silent = duration(kept.silent_seconds);
+        match kept.counts_for_seconds {
+            Some(0) => format!("{program} has been silent for {silent} and no longer keeps it up"),
+            Some(_) | None => format!("kept up by {program} (silent {silent})"),
+        }
+    });
+    let width = ui.settings().width.saturating_sub(PROBLEM.len());
+    let mut lines = Vec::new();
+    for text in [paused, remain, kept].into_iter().flatten() {
+        let text = clean(&format!("{}: {text}", target.name));
+        for (number, line) in wrap(&text, width).iter().enumerate() {
+            let indent = if number == 0 { PROBLEM } else { HINT };
+            lines.push(format!("{indent}{line}"));
+        }
     }
     lines
 }
@@ -134,6 +167,7 @@ fn state(target: &TargetStatus) -> String {
     match target.state {
         State::Cold => "cold".into(),
         State::Starting => starting(target),
+        State::Ready if target.paused.is_some() => "paused".into(),
         State::Ready => format!("ready ({})", duration(target.state_seconds)),
         State::Stopping => "stopping".into(),
         State::Problem => {
@@ -148,6 +182,7 @@ fn look(target: &TargetStatus) -> Option<Look> {
     match target.state {
         State::Cold | State::Unknown => None,
         State::Starting | State::Stopping => Some(Look::Busy),
+        State::Ready if target.paused.is_some() => Some(Look::Busy),
         State::Ready => Some(Look::Good),
         State::Problem => Some(Look::Bad),
     }
@@ -162,24 +197,27 @@ fn starting(target: &TargetStatus) -> String {
     }
 }
 
-/// `3 pgAdmin, 1 psql`, the most first; those who wait apart.
+/// `3 pgAdmin, 1 psql`, and the holds.
 fn visits(target: &TargetStatus) -> String {
-    let mut programs: BTreeMap<(bool, String), u64> = BTreeMap::new();
-    for visit in &target.visits {
-        *programs.entry((visit.waiting, program(visit))).or_default() += 1;
-    }
-    let mut programs: Vec<((bool, String), u64)> = programs.into_iter().collect();
-    programs.sort_by_key(|((waiting, _), number)| (*waiting, std::cmp::Reverse(*number)));
-    let mut parts: Vec<String> = programs
-        .into_iter()
-        .map(|((waiting, program), number)| {
-            format!("{number} {program}{}", if waiting { " waiting" } else { "" })
-        })
-        .collect();
+    let mut parts = programs(&target.visits);
     if target.holds > 0 {
         parts.push(count(u64::from(target.holds), "hold"));
     }
     if parts.is_empty() { "-".into() } else { parts.join(", ") }
+}
+
+/// `3 pgAdmin`, `1 psql`, the most first; those who wait apart.
+fn programs<'a>(visits: impl IntoIterator<Item = &'a VisitStatus>) -> Vec<String> {
+    let mut programs: BTreeMap<(bool, String), u64> = BTreeMap::new();
+    for visit in visits {
+        *programs.entry((visit.waiting, program(visit))).or_default() += 1;
+    }
+    let mut programs: Vec<((bool, String), u64)> = programs.into_iter().collect();
+    programs.sort_by_key(|((waiting, _), number)| (*waiting, std::cmp::Reverse(*number)));
+    let part = |((waiting, program), number): ((bool, String), u64)| {
+        format!("{number} {program}{}", if waiting { " waiting" } else { "" })
+    };
+    programs.into_iter().map(part).collect()
 }
 
 fn program(visit: &VisitStatus) -> String {

@@ -3,14 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod audit;
 mod close;
 mod config;
+mod cost;
 mod daemon;
 mod errors;
 mod events;
 mod help;
 mod open;
 mod password;
+mod reload;
 mod samples;
 mod screen;
 mod status;

@@ -28,7 +28,7 @@ pub(crate) fn ready(name: &str) -> Value {
             visit(1, "pgAdmin", false), visit(2, "psql", false), visit(3, "pgAdmin", false),
             visit(4, "pgAdmin", false),
         ],
-        "idle_stop_seconds": 840,
+        "idle_stop_seconds": 840, "today_usd": 0.0104,
     })
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn starting(name: &str) -> Value {
     json!({
         "name": name, "site": "stg", "engine": "mysql", "state": "starting", "stage": "pulling",
         "addresses": ["127.0.0.1:13306"], "port": 13306, "user": "admin", "database": "shop",
-        "elapsed_seconds": 11.2, "estimate_seconds": 24.0,
+        "elapsed_seconds": 11.2, "estimate_seconds": 24.0, "today_usd": 0.0,
         "visits": [visit(5, "DBeaver", true)],
     })
 }

@@ -62,6 +62,35 @@ fn every_state_has_its_words() {
 }
 
 #[test]
+fn what_is_not_wrong_and_worth_a_line_stands_below() {
+    let with = |name: &str, changes: serde_json::Value| {
+        let mut target = ready(name);
+        for (key, value) in changes.as_object().unwrap() {
+            target[key] = value.clone();
+        }
+        target
+    };
+    let silent = |counts| json!({ "program": "pgAdmin", "pid": 4711, "silent_seconds": 2820, "counts_for_seconds": counts });
+    let mut old = with("old", json!({ "ends_in_seconds": 2520 }));
+    old["visits"][0]["retiring"] = json!(true);
+    old["visits"][1]["retiring"] = json!(true);
+    let report = status([
+        with("kept", json!({ "kept_up": silent(json!(780)) })),
+        with("for-ever", json!({ "kept_up": silent(json!(null)) })),
+        with("let-go", json!({ "kept_up": silent(json!(0)) })),
+        with(
+            "away",
+            json!({ "paused": {
+            "seconds": 12, "waits_for": "login",
+            "why": "the tunnel is away until somebody logs in to AWS again",
+        } }),
+        ),
+        old,
+    ]);
+    run(&daemon(report), "status").is("status_remarks");
+}
+
+#[test]
 fn a_problem_that_is_long_is_wrapped_and_its_hint_is_not() {
     let mut target = expired("old-db");
     target["problems"][0]["causes"] =
