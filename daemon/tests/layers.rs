@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "listen", "control",
         ],
     ),
-    ("control", &["listen", "keeper", "events", "ledger", "explain", "host"]),
+    ("control", &["listen", "keeper", "tunnels", "events", "ledger", "explain", "host"]),
     ("listen", &["listen::shadow", "keeper", "tunnels", "events", "ledger", "explain", "state"]),
     ("explain", &["listen::shadow", "keeper", "tunnels", "ledger", "state"]),
     ("keeper", &["tunnels", "events", "ledger", "state"]),
