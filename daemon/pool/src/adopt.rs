@@ -26,7 +26,8 @@ use crate::{Book, Entry, Origin, Raise};
 /// What is known of one place when it is to be decided upon.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
-    /// What the journal says; empty where it is lost.
+    /// What the journal says; empty where it is lost. Then nothing tells of a task that the list does not show yet: look
+    /// again until [`LAG`] has passed.
     pub book: &'a Book,
     /// Every target that the config has, of any site.
     pub wanted: &'a [Wanted],
@@ -47,7 +48,7 @@ pub struct Wanted {
     pub target: String,
     /// Its site, as it is defined now.
     pub site: Site,
-    /// How many bastions of it may be kept.
+    /// How many bastions of it may be kept, beside those that are kept already.
     pub most: usize,
     /// How old a bastion of it may become.
     pub life: Duration,
@@ -155,7 +156,7 @@ pub fn places<'a>(book: &'a Book, wanted: &'a [Wanted]) -> Vec<&'a Site> {
 
 /// Decides upon everything that is at one place.
 pub fn decide(scene: &Scene<'_>) -> Vec<Verdict> {
-    let mut verdicts = Vec::new();
+    let (mut verdicts, mut learn) = (Vec::new(), Vec::new());
     let mut alive = Vec::new();
     let mut unnamed = BTreeSet::new();
     for entry in scene.book.entries().iter().filter(|entry| same_place(&entry.site, scene.site)) {
@@ -163,7 +164,7 @@ pub fn decide(scene: &Scene<'_>) -> Vec<Verdict> {
             Origin::Asked(spec) if age(entry.at, scene.now) < LAG => {
                 unnamed.insert(entry.target.as_str());
                 let (target, spec) = (entry.target.clone(), spec.clone());
-                verdicts.push(Verdict::Learn { target, spec });
+                learn.push(Verdict::Learn { target, spec });
             }
             Origin::Asked(_) => verdicts.push(forget(entry)),
             Origin::Named(_, task) | Origin::Found(task) => match scene.sighting(task) {
@@ -198,6 +199,8 @@ pub fn decide(scene: &Scene<'_>) -> Vec<Verdict> {
     verdicts.extend(raised.map(|raise| Verdict::Lower(Box::new(raise.clone()))));
     let mut all = scene.sessions(&verdicts);
     all.extend(verdicts);
+    // Last, for what comes of them is judged by what is kept already.
+    all.extend(learn);
     all
 }
 
@@ -305,7 +308,7 @@ impl<'a> Alive<'a> {
             _ if self.stopping => self.stop(Because::Stopping),
             None => self.stop(Because::Unwanted),
             Some(wanted) if age + LEAST_LEFT > wanted.life => self.stop(Because::TooOld),
-            Some(wanted) if kept >= wanted.most.max(1) => self.stop(Because::OneTooMany),
+            Some(wanted) if kept >= wanted.most => self.stop(Because::OneTooMany),
             Some(wanted) => Verdict::Keep {
                 task: self.task.clone(),
                 target: wanted.target.clone(),
@@ -360,7 +363,7 @@ pub const TARGET_VARIABLE: &str = "BASTIOND_TARGET";
 
 /// How long the cloud's reads may lag behind its writes (aws.md 3.4: "up to five minutes"). Far within the 24 hours for
 /// which a token names its task.
-const LAG: Duration = Duration::from_secs(5 * 60);
+pub const LAG: Duration = Duration::from_secs(5 * 60);
 
 /// How soon to look again at what is not to be seen yet.
 const AGAIN: Duration = Duration::from_secs(5);

@@ -19,12 +19,9 @@
 //!    Gone  ◀──────────────────────  Gone       (from any state with a task, that task's end leads here)
 //! ```
 //!
-//! A bastion reads no clock and calls nobody: it is told what happened and when
-//! ([`Bastion::handle`]), says what to do about it ([`Bastion::poll`]), and when
-//! it next wants an [`Input::Tick`] ([`Bastion::timeout`]).
-//!
-//! Leases that move nothing hold nothing: when only such ones are left, the idle time runs as if nobody were there, and at
-//! its end they are told so and the task is stopped.
+//! A bastion reads no clock and calls nobody: it is told what happened and when ([`Bastion::handle`]), says what to do
+//! about it ([`Bastion::poll`]), and when it next wants an [`Input::Tick`] ([`Bastion::timeout`]). Leases that move nothing
+//! hold nothing: when only such ones are left, the idle time runs as if nobody were there, and at its end they are told so.
 
 mod talk;
 
@@ -52,19 +49,12 @@ pub struct Bastion {
 impl Bastion {
     /// A bastion whose task is about to be asked for.
     pub fn ordered(limits: Limits, now: Instant) -> Self {
-        let state =
-            State::Starting { waiting: Leases::default(), task: None, due: now + limits.start };
-        Self::new(limits, Duration::ZERO, state, now)
+        Self::new(limits, Duration::ZERO, State::starting(None, limits, now), now)
     }
 
     /// A bastion whose task was found running, this old, and may be of use.
     pub fn found(limits: Limits, task: TaskId, age: Duration, now: Instant) -> Self {
-        let state = State::Starting {
-            waiting: Leases::default(),
-            task: Some(task),
-            due: now + limits.start,
-        };
-        Self::new(limits, age, state, now)
+        Self::new(limits, age, State::starting(Some(task), limits, now), now)
     }
 
     /// A bastion of which nothing is wanted but its task's end.
@@ -480,6 +470,12 @@ enum State {
     },
     #[default]
     Gone,
+}
+
+impl State {
+    fn starting(task: Option<TaskId>, limits: Limits, now: Instant) -> Self {
+        Self::Starting { waiting: Leases::default(), task, due: now + limits.start }
+    }
 }
 
 /// When a bastion is old, and when it ends.

@@ -23,7 +23,6 @@ mod leases;
 mod pool;
 mod record;
 mod restraint;
-pub mod single;
 mod watchdog;
 
 use std::time::Duration;

@@ -156,7 +156,8 @@ struct Head {
     v: u32,
 }
 
-/// [`TaskSpec`] as it is written. It holds no secret: the token names a wish, and opens nothing.
+/// [`TaskSpec`] as it is written. It holds no secret: the token names a wish, and opens nothing. A field that is added to it,
+/// or to a site, needs a default, for the lines of earlier versions do not have it.
 #[derive(Deserialize, Serialize)]
 #[serde(remote = "TaskSpec")]
 struct SpecForm {
