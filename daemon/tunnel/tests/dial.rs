@@ -14,10 +14,11 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ssm_tunnel::{
-    BadAddress, Closed, FirstByte, Grant, Keys, Lost, Never, OpenError, Options, Roots, Trust,
-    Tunnel,
+    BadAddress, Closed, FirstByte, Grant, Keys, Lost, Never, OpenError, Options, Proxies,
+    ProxyFault, Roots, Trust, Tunnel,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -279,4 +280,85 @@ async fn a_bundle_that_holds_no_certificate_is_told_as_such() {
         let error = Tunnel::open(grant, options, Arc::new(Never)).await.unwrap_err();
         assert!(matches!(error, OpenError::Roots(_)), "{error:?}");
     }
+}
+
+/// A proxy that lets one client through to `port` of this machine, if it asks as it should; what it was asked.
+async fn proxy(gate: TcpListener, port: u16, answer: &'static str) -> String {
+    let (mut near, _from) = gate.accept().await.unwrap();
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        asked.push(near.read_u8().await.unwrap());
+    }
+    near.write_all(answer.as_bytes()).await.unwrap();
+    if answer.contains(" 200 ") {
+        let mut far = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        drop(tokio::spawn(async move {
+            // However it ends, the proxy has nothing to add.
+            let _how = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        }));
+    }
+    String::from_utf8(asked).unwrap()
+}
+
+/// Options that go through a proxy, and where it listens.
+async fn through_a_proxy(options: Options) -> (Options, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://me:pass%20word@{}", listener.local_addr().unwrap());
+    let proxies = Proxies::from_env(|name| (name == "HTTPS_PROXY").then(|| url.clone())).unwrap();
+    (Options { proxies, ..options }, listener)
+}
+
+#[tokio::test]
+async fn a_tunnel_goes_through_the_proxy_with_its_own_tls_inside() {
+    let gate = Gate::open().await;
+    let (grant, options) = over_tls(&gate, Roots::Bundle(tls("ca.pem")));
+    let (options, listener) = through_a_proxy(options).await;
+    let proxying = tokio::spawn(proxy(listener, gate.port(), "HTTP/1.1 200 OK\r\n\r\n"));
+    let shaking = async {
+        let carrier = acceptor().accept(gate.tcp().await).await.unwrap();
+        let mut agent = Agent::upgrade(Box::new(carrier)).await;
+        drop(agent.shake_hands("3.3.0.0").await);
+        agent
+    };
+    let (opened, agent) = tokio::join!(Tunnel::open(grant, options, Arc::new(Never)), shaking);
+    let (tunnel, driver) = opened.unwrap();
+    let _driving = tokio::spawn(driver);
+    let _echoing = tokio::spawn(agent.echo());
+    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
+    stream.write_all(b"!").await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'!');
+    let asked = proxying.await.unwrap();
+    assert!(
+        asked.starts_with(&format!("CONNECT localhost:{} HTTP/1.1\r\n", gate.port())),
+        "{asked}"
+    );
+    assert!(asked.contains("\r\nProxy-Authorization: Basic bWU6cGFzcyB3b3Jk\r\n"), "{asked}");
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_or_is_not_there_is_told_with_its_name_and_without_its_password() {
+    let gate = Gate::open().await;
+    let (grant, options) = over_tls(&gate, Roots::Bundle(tls("ca.pem")));
+    let (options, listener) = through_a_proxy(options).await;
+    let name = listener.local_addr().unwrap().to_string();
+    let proxying = proxy(listener, 0, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+    let opening = Tunnel::open(grant.clone(), options.clone(), Arc::new(Never));
+    let (opened, _asked) = tokio::join!(opening, proxying);
+    let error = opened.unwrap_err();
+    let OpenError::Proxy { proxy, fault: ProxyFault::Refused { status: 407, .. }, .. } = &error
+    else {
+        panic!("{error:?}")
+    };
+    assert_eq!(*proxy, name);
+    assert!(!format!("{error:?} {error}").contains("word"), "{error:?}");
+
+    let error = Tunnel::open(grant, options, Arc::new(Never)).await.unwrap_err();
+    assert!(matches!(error, OpenError::Proxy { fault: ProxyFault::Connect(_), .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn this_machine_is_never_dialed_through_a_proxy() {
+    let gate = Gate::open().await;
+    let (options, _listener) = through_a_proxy(Options::default()).await;
+    let (_tunnel, _driver, _agent) = gate.tunnel(options).await;
 }
