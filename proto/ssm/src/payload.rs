@@ -146,6 +146,20 @@ pub fn write_acknowledgement(out: &mut BytesMut, of: &MessageKind, id: MessageId
 
 /// Which number an acknowledgement is for; `None` where it cannot be read.
 pub(crate) fn acknowledged_number(payload: &[u8]) -> Option<i64> {
+    usual_number(payload).or_else(|| any_number(payload))
+}
+
+/// The number where the agent has written it as it always does: one comes for each message of ours.
+fn usual_number(payload: &[u8]) -> Option<i64> {
+    let rest = payload.strip_suffix(b",\"IsSequentialMessage\":true}")?;
+    let digits = rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (rest, digits) = rest.split_at(rest.len() - digits);
+    let usual = rest.ends_with(b",\"AcknowledgedMessageSequenceNumber\":")
+        && rest.starts_with(b"{\"AcknowledgedMessageType\":\"");
+    if usual { str::from_utf8(digits).ok()?.parse().ok() } else { None }
+}
+
+fn any_number(payload: &[u8]) -> Option<i64> {
     /// An [`Acknowledgement`] without what nobody looks at.
     #[derive(Deserialize)]
     struct Number {
@@ -239,6 +253,22 @@ mod tests {
             };
             assert_eq!(&written[..], &serde_json::to_vec(&meant).unwrap()[..]);
             assert_eq!(acknowledged_number(&written), Some(seq));
+            assert_eq!(any_number(&written), Some(seq));
+            assert_eq!(usual_number(&written), (seq >= 0).then_some(seq));
+        }
+    }
+
+    #[test]
+    fn an_acknowledgement_written_in_another_way_is_read_all_the_same() {
+        for text in [
+            r#"{"IsSequentialMessage":true,"AcknowledgedMessageSequenceNumber":7}"#,
+            r#"{ "AcknowledgedMessageSequenceNumber" : 7 ,"IsSequentialMessage":true}"#,
+            r#"{"AcknowledgedMessageSequenceNumber":7,"IsSequentialMessage":false}"#,
+        ] {
+            assert_eq!(acknowledged_number(text.as_bytes()), Some(7), "{text}");
+        }
+        for nonsense in ["", "{}", "7", r#"7,"IsSequentialMessage":true}"#] {
+            assert_eq!(acknowledged_number(nonsense.as_bytes()), None, "{nonsense}");
         }
     }
 
