@@ -1,27 +1,34 @@
 //! Every failure in words for people: what failed, because of what, what to type.
 //!
-//! The only file that writes such sentences; the control socket, the events and the log all say the same. The codes
-//! are stable, and README lists them. A function a kind of failure, in the order of their names, no logic.
+//! Only here are such sentences written; the control socket, the events and the log all say the same. The codes are
+//! stable, and README lists them. A function a kind of failure, in the order of their names, no logic. What AWS and a
+//! tunnel may do has rooms of its own.
 
 use std::time::Duration;
 
 use bastion_api::{ConfigFault, Problem, ProblemKind as Sort, VisitStatus};
-use bastion_cloud::{CloudError, Kind, Remote};
-use ssm_tunnel::{Closed, OpenError, StreamError};
+use bastion_cloud::Remote;
 
 use crate::config::Target;
 use crate::keeper::Refusal;
 use crate::ledger::LedgerError;
 use crate::listen::shadow::Owner;
 use crate::state::NotWritten;
-use crate::tunnels::TunnelFailure;
+
+mod cloud;
+mod login;
+mod policy;
+mod tunnel;
+
+pub use cloud::cloud;
+pub use tunnel::{tunnel_closed, tunnel_lost};
 
 /// Why the bastion for a target was refused or lost.
 pub fn refusal(target: &Target, refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::UnknownTarget => unknown_target(&target.name, std::iter::empty()),
         Refusal::Cloud(err) => cloud(target, err),
-        Refusal::Tunnel(failure) => tunnel(target, failure),
+        Refusal::Tunnel(failure) => tunnel::tunnel(target, failure),
         Refusal::TookTooLong(stage) => took_too_long(target, *stage),
         Refusal::TaskGone(words) => task_gone(target, words),
         Refusal::NotStopped => not_stopped(target),
@@ -33,118 +40,6 @@ pub fn refusal(target: &Target, refusal: &Refusal) -> Problem {
         Refusal::Journal(err) => not_written(target, err),
         Refusal::Stopping => stopping(target),
     }
-}
-
-/// What the cloud did not do.
-pub fn cloud(target: &Target, err: &CloudError) -> Problem {
-    let site = &target.site.name;
-    let said = format!("{} answered: {}", err.call, err.message);
-    let problem = match &err.kind {
-        Kind::AgentStopped => agent_stopped(target),
-        Kind::Ambiguous { what, candidates } => ambiguous(target, what, candidates),
-        Kind::ClockSkew { seconds } => clock_skew(*seconds),
-        Kind::Conflict { .. } => conflict(target),
-        Kind::Denied { explicit, .. } => denied(target, err.call, *explicit),
-        Kind::ExecDisabled => exec_disabled(target),
-        Kind::Invalid => invalid(site),
-        Kind::Intercepted { .. } => unreachable(site),
-        Kind::Login { profile, .. } => login(profile.as_deref().or(target.site.profile.as_deref())),
-        Kind::NoCapacity => no_capacity(site),
-        Kind::NotAvailable { status } => not_available(target, status),
-        Kind::NotConnected => not_connected(target),
-        Kind::NotFound { what, candidates } => not_found(target, what, candidates),
-        Kind::ScaledToZero => invalid(site),
-        Kind::Service => service(err.call),
-        Kind::SessionOver => session_over(target),
-        Kind::TaskStopped { code, exit_code, .. } => {
-            task_stopped(target, code.as_deref(), *exit_code)
-        }
-        Kind::Throttled => throttled(err.call),
-        Kind::TimedOut => timed_out(err.call),
-        Kind::Unreachable => unreachable(site),
-    };
-    problem.because(said).request(err.request_id.clone())
-}
-
-/// Why there is no tunnel.
-fn tunnel(target: &Target, failure: &TunnelFailure) -> Problem {
-    match failure {
-        TunnelFailure::Session(err) => cloud(target, err),
-        TunnelFailure::Open(err) => not_opened(target, err),
-        TunnelFailure::Stream(err) => match err.as_ref() {
-            // The tunnel's own end is the reason, and may be about the database's name.
-            StreamError::Closed(why) => tunnel_closed(target, why),
-            StreamError::Refused(_) => tunnel_lost(target).because(chain(err.as_ref()).join(": ")),
-        },
-        TunnelFailure::Stopping => stopping(target),
-    }
-}
-
-/// What went wrong between the session's token and the agent's handshake.
-fn not_opened(target: &Target, err: &OpenError) -> Problem {
-    let problem = match err {
-        OpenError::Address(_) => address_refused(target),
-        OpenError::Upgrade { status: 401 | 403, .. } => upgrade_denied(),
-        OpenError::Roots(_)
-        | OpenError::Connect { .. }
-        | OpenError::Tls { .. }
-        | OpenError::Proxy { .. }
-        | OpenError::Upgrade { .. }
-        | OpenError::WebSocket { .. }
-        | OpenError::DialDeadline { .. } => middlebox(&target.site.name),
-        OpenError::Sign(_) => login(target.site.profile.as_deref()),
-        OpenError::HandshakeDeadline { .. } => session_limit(target),
-        OpenError::Closed(why) => return tunnel_closed(target, why),
-    };
-    problem.because(chain(err).join(": "))
-}
-
-/// Why a tunnel that stood has ended.
-pub fn tunnel_closed(target: &Target, why: &Closed) -> Problem {
-    let problem = match why {
-        Closed::ByUs => closed(target),
-        Closed::ByService { output } if is_about_the_name(output) => name_refused(target),
-        Closed::Unsupported(_) => agent_unfit(target),
-        Closed::ByService { .. }
-        | Closed::Misbehaved(_)
-        | Closed::Lost(_)
-        | Closed::SessionOver { .. }
-        | Closed::AwayTooLong { .. }
-        | Closed::ResumeRefused { .. }
-        | Closed::Undriven => tunnel_lost(target),
-    };
-    problem.because(chain(why).join(": "))
-}
-
-fn address_refused(target: &Target) -> Problem {
-    Problem::new("D30", Sort::NotPermitted, "the session's address is not one of AWS's own").hint(
-        format!(
-            "if your organisation has a VPC endpoint for ssmmessages, list its name: \
-             endpoints = [\"vpce-…\"] under [site.{}]",
-            target.site.name
-        ),
-    )
-}
-
-fn agent_stopped(target: &Target) -> Problem {
-    let message = format!("the SSM agent in the bastion for {} stopped", target.name);
-    Problem::new("D08", Sort::BastionFailed, message).hint(
-        "give the task role ssmmessages:CreateControlChannel, CreateDataChannel, \
-         OpenControlChannel and OpenDataChannel",
-    )
-}
-
-fn agent_unfit(target: &Target) -> Problem {
-    let message = format!("the SSM agent in the bastion for {} does not fit", target.name);
-    Problem::new("D22", Sort::BastionFailed, message)
-        .hint("run the task on Fargate platform version LATEST, whose agent is recent")
-}
-
-fn ambiguous(target: &Target, what: &str, candidates: &[String]) -> Problem {
-    let message = format!("more than one {what} fits for {}", target.name);
-    Problem::new("D32", Sort::NotFound, message)
-        .because(format!("found: {}", candidates.join(", ")))
-        .hint(format!("name one of them by its id under [site.{}]", target.site.name))
 }
 
 /// Why visits stand still while a tunnel is away.
@@ -165,19 +60,6 @@ pub fn bad_request(why: &str) -> Problem {
 pub fn call_too_slow() -> Problem {
     Problem::new("D26", Sort::TimedOut, "the answer took too long")
         .hint("try again; bastionctl events tells what the daemon is busy with")
-}
-
-fn clock_skew(seconds: Option<i64>) -> Problem {
-    let message = match seconds {
-        Some(off) if off > 0 => format!("this machine's clock is {off} s ahead of AWS's"),
-        Some(off) => format!("this machine's clock is {} s behind AWS's", off.abs()),
-        None => "this machine's clock differs from AWS's".to_owned(),
-    };
-    Problem::new("D21", Sort::Failed, message).hint(if cfg!(target_os = "macos") {
-        "sudo sntp -sS time.apple.com"
-    } else {
-        "sudo timedatectl set-ntp true"
-    })
 }
 
 fn closed(target: &Target) -> Problem {
@@ -202,12 +84,6 @@ pub fn config_faulty(faults: &[ConfigFault]) -> Problem {
     problem
 }
 
-fn conflict(target: &Target) -> Problem {
-    let message = format!("AWS takes the start of {} for another one", target.name);
-    Problem::new("D04", Sort::BastionFailed, message)
-        .hint(format!("bastionctl open {}", target.name))
-}
-
 /// The bastion could not reach the database.
 pub fn database_unreachable(target: &Target, remote: &Remote) -> Problem {
     let message = format!("{} refuses or does not answer the bastion", target.name);
@@ -215,25 +91,6 @@ pub fn database_unreachable(target: &Target, remote: &Remote) -> Problem {
         .because(format!("the bastion could not connect to {remote}"))
         .hint("the database's security group must allow its port from the bastion's group (D10)")
         .hint("the database must be available: aws rds describe-db-instances (D11)")
-}
-
-fn denied(target: &Target, call: &str, explicit: bool) -> Problem {
-    let message = format!("AWS does not permit {call} at site {}", target.site.name);
-    let problem = Problem::new("D19", Sort::NotPermitted, message);
-    if explicit {
-        problem
-            .because("a policy denies it explicitly")
-            .hint(format!("ask who keeps your policies for an exception from the deny of {call}"))
-    } else {
-        problem.hint(format!("add {call} to the policy of the role that you log in with"))
-    }
-}
-
-fn exec_disabled(target: &Target) -> Problem {
-    let message = format!("ECS Exec is off for the task that {} would go through", target.name);
-    Problem::new("D07", Sort::BastionFailed, message)
-        .because("it cannot be switched on for a task that runs")
-        .hint("aws ecs update-service --enable-execute-command --force-new-deployment …")
 }
 
 /// Somebody is still connected.
@@ -245,52 +102,14 @@ pub fn in_use(target: &str, visits: &[VisitStatus]) -> Problem {
     Problem::new("D31", Sort::Failed, message).hint(format!("bastionctl close {target} --yes"))
 }
 
-fn invalid(site: &str) -> Problem {
-    Problem::new("D32", Sort::Failed, format!("AWS cannot make sense of what site {site} asks for"))
-        .hint(format!("look at [site.{site}]: bastionctl config show"))
-}
-
 /// The ledger's files cannot be read.
 pub fn ledger_unreadable(err: &LedgerError) -> Problem {
     Problem::new("D32", Sort::Failed, "the ledger cannot be read").because(chain(err).join(": "))
 }
 
-fn login(profile: Option<&str>) -> Problem {
-    match profile {
-        Some(profile) => {
-            let message =
-                format!("the AWS login of profile \"{profile}\" has expired or is missing");
-            Problem::new("D18", Sort::Login, message)
-                .hint(format!("aws sso login --profile {profile}"))
-        }
-        None => Problem::new("D18", Sort::Login, "there is no AWS login, or it has expired")
-            .hint("name a profile under the site: profile = \"…\"")
-            .hint("aws sso login"),
-    }
-}
-
-fn middlebox(site: &str) -> Problem {
-    let message = format!("no websocket to AWS's session service for site {site}");
-    Problem::new("D30", Sort::Failed, message)
-        .hint("look for a proxy or a filter between this machine and ssmmessages.<region>.amazonaws.com:443")
-}
-
 /// The same problem, with the visitor who met it.
 pub fn naming(problem: Problem, visitor: &str) -> Problem {
     problem.because(format!("the visitor was {visitor}"))
-}
-
-fn name_refused(target: &Target) -> Problem {
-    let message = format!("the bastion cannot use the address of {}", target.name);
-    Problem::new("D25", Sort::DatabaseUnreachable, message)
-        .hint("the name must be known to the VPC's own DNS, and its address not be one that the agent refuses")
-}
-
-fn no_capacity(site: &str) -> Problem {
-    let message = format!("AWS has no room for a task at site {site} just now");
-    Problem::new("D27", Sort::BastionFailed, message)
-        .hint("try again in a minute, or give subnets in more than one availability zone")
-        .hint("if the vCPU quota is used up: Service Quotas, AWS Fargate")
 }
 
 /// The config does not say where a target's password is.
@@ -309,38 +128,6 @@ pub fn no_such_call(path: &str) -> Problem {
         .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/reload")
 }
 
-fn not_available(target: &Target, status: &str) -> Problem {
-    let message = format!("the database of {} is {status}", target.name);
-    let problem = Problem::new("D11", Sort::DatabaseUnreachable, message);
-    match status {
-        "stopped" => problem.hint("aws rds start-db-instance --db-instance-identifier …"),
-        _ => problem.hint(format!("when it is available: bastionctl open {}", target.name)),
-    }
-}
-
-fn not_connected(target: &Target) -> Problem {
-    let message = format!("the SSM agent in the bastion for {} does not connect", target.name);
-    Problem::new("D06", Sort::BastionFailed, message)
-        .because("the task runs, and the session service still does not know its agent (D08, D09)")
-        .hint("its subnets need a way to ssmmessages.<region>.amazonaws.com:443: NAT, or an interface endpoint")
-        .hint("its task role needs the four ssmmessages actions")
-}
-
-fn not_found(target: &Target, what: &str, candidates: &[String]) -> Problem {
-    let code = match what {
-        "cluster" => "D02",
-        "task definition" => "D03",
-        _ => "D32",
-    };
-    let message = format!("no such {what} for {}", target.name);
-    let problem = Problem::new(code, Sort::NotFound, message);
-    let problem = match candidates {
-        [] => problem,
-        near => problem.hint(format!("did you mean {}?", near.join(", "))),
-    };
-    problem.hint("bastionctl config show")
-}
-
 fn not_stopped(target: &Target) -> Problem {
     let message = format!("the bastion before the next one for {} has not stopped", target.name);
     Problem::new("D04", Sort::TimedOut, message)
@@ -354,21 +141,6 @@ fn not_written(target: &Target, err: &NotWritten) -> Problem {
         .because(chain(err).join(": "))
         .because("a task that is on no disk would be leaked by a crash, so none was started")
         .hint("make room where the state directory is: df -h ~")
-}
-
-/// A target cannot listen where it should.
-///
-/// The message goes into the log, so the place stands in the causes.
-pub fn place_taken(target: &str, err: &dyn std::error::Error, owner: Option<&Owner>) -> Problem {
-    let message = format!("{target} cannot listen where it should");
-    let mut problem = Problem::new("D13", Sort::PortConflict, message);
-    problem.causes.extend(chain(err));
-    match owner.and_then(|owner| owner.pid) {
-        Some(pid) => problem.hint(format!(
-            "end that program (pid {pid}), or change listen under [target.{target}]"
-        )),
-        None => problem.hint(format!("change listen under [target.{target}]")),
-    }
 }
 
 /// What the config does not let in has come.
@@ -393,6 +165,21 @@ pub fn not_your_daemon() -> Problem {
         .hint("start your own: systemctl --user start bastiond")
 }
 
+/// A target cannot listen where it should.
+///
+/// The message goes into the log, so the place stands in the causes.
+pub fn place_taken(target: &str, err: &dyn std::error::Error, owner: Option<&Owner>) -> Problem {
+    let message = format!("{target} cannot listen where it should");
+    let mut problem = Problem::new("D13", Sort::PortConflict, message);
+    problem.causes.extend(chain(err));
+    match owner.and_then(|owner| owner.pid) {
+        Some(pid) => problem.hint(format!(
+            "end that program (pid {pid}), or change listen under [target.{target}]"
+        )),
+        None => problem.hint(format!("change listen under [target.{target}]")),
+    }
+}
+
 fn reconnects(target: &Target) -> Problem {
     let message = format!("a program keeps connecting to {} and asks for nothing", target.name);
     Problem::new("D31", Sort::Failed, message)
@@ -407,11 +194,6 @@ fn removed(target: &Target) -> Problem {
     Problem::new("D32", Sort::NotFound, message).hint("bastionctl status")
 }
 
-fn service(call: &str) -> Problem {
-    Problem::new("D26", Sort::Failed, format!("AWS failed in itself at {call}"))
-        .hint("try again; if it lasts: health.aws.amazon.com")
-}
-
 fn silent(target: &Target, after: Duration) -> Problem {
     let message = format!("the bastion for {} was stopped: nobody used it", target.name);
     Problem::new("D31", Sort::Failed, message)
@@ -421,20 +203,6 @@ fn silent(target: &Target, after: Duration) -> Problem {
             target.name
         ))
         .hint(format!("bastionctl open {}", target.name))
-}
-
-fn session_limit(target: &Target) -> Problem {
-    let message = format!("the agent in the bastion for {} does not answer", target.name);
-    Problem::new("D20", Sort::BastionFailed, message)
-        .because(
-            "an agent takes two sessions at once unless told otherwise; a third gets no answer",
-        )
-        .hint("end the other sessions: aws ssm describe-sessions --state Active")
-}
-
-fn session_over(target: &Target) -> Problem {
-    let message = format!("the session to {} is over", target.name);
-    Problem::new("D23", Sort::Failed, message).hint("connect again: the next visit opens another")
 }
 
 fn stopping(target: &Target) -> Problem {
@@ -449,29 +217,19 @@ fn task_gone(target: &Target, words: &str) -> Problem {
     problem.hint("connect again: the next visit starts another")
 }
 
-fn task_stopped(target: &Target, code: Option<&str>, exit_code: Option<i32>) -> Problem {
-    let message = format!("the bastion for {} did not start", target.name);
-    let mut problem = Problem::new("D04", Sort::BastionFailed, message);
-    if let Some(code) = code {
-        problem = problem.because(format!("ECS calls it {code}"));
-    }
-    if let Some(exit_code) = exit_code {
-        problem = problem.because(format!("its container exited with {exit_code}"));
-    }
-    problem.hint(format!(
-        "aws ecs describe-tasks --cluster {} --tasks … shows the stopped task for an hour",
-        target.site.cluster
-    ))
-}
-
-fn throttled(call: &str) -> Problem {
-    Problem::new("D26", Sort::Failed, format!("AWS takes no more {call} for the moment"))
-        .hint("try again in a minute")
-}
-
-fn timed_out(call: &str) -> Problem {
-    Problem::new("D04", Sort::TimedOut, format!("{call} took too long"))
-        .hint("try again; a longer start_timeout may be set under the site")
+/// A person asked for more tunnels than can be had.
+pub fn too_few_tunnels(target: &Target, standing: usize, wanted: usize) -> Problem {
+    let message = format!("only {standing} of {wanted} tunnels to {} can be had", target.name);
+    Problem::new("D20", Sort::BastionFailed, message)
+        .because(format!(
+            "a bastion of site {} carries {} at most, and an agent takes two unless told otherwise",
+            target.site.name, target.tunnels_per_bastion
+        ))
+        .hint(format!("those that stand are there: bastionctl status {}", target.name))
+        .hint(format!(
+            "where the agent takes more: tunnels_per_bastion = {wanted} under [site.{}]",
+            target.site.name
+        ))
 }
 
 fn too_old(target: &Target, age: Duration) -> Problem {
@@ -497,27 +255,6 @@ fn took_too_long(target: &Target, stage: bastion_api::Stage) -> Problem {
         .hint(format!("try again, or set start_timeout under [site.{}]", target.site.name))
 }
 
-/// A person asked for more tunnels than can be had.
-pub fn too_few_tunnels(target: &Target, standing: usize, wanted: usize) -> Problem {
-    let message = format!("only {standing} of {wanted} tunnels to {} can be had", target.name);
-    Problem::new("D20", Sort::BastionFailed, message)
-        .because(format!(
-            "a bastion of site {} carries {} at most, and an agent takes two unless told otherwise",
-            target.site.name, target.tunnels_per_bastion
-        ))
-        .hint(format!("those that stand are there: bastionctl status {}", target.name))
-        .hint(format!(
-            "where the agent takes more: tunnels_per_bastion = {wanted} under [site.{}]",
-            target.site.name
-        ))
-}
-
-/// A tunnel that stood is gone.
-pub fn tunnel_lost(target: &Target) -> Problem {
-    let message = format!("the tunnel to {} was lost", target.name);
-    Problem::new("D23", Sort::Failed, message).hint("connect again: the next visit opens another")
-}
-
 /// There is no target of that name; those that there are may have been meant.
 pub fn unknown_target<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
     let mut near: Vec<(f64, &str)> =
@@ -536,30 +273,10 @@ pub fn unknown_target<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> P
     }
 }
 
-fn unreachable(site: &str) -> Problem {
-    let message = format!("AWS cannot be reached for site {site}");
-    Problem::new("D30", Sort::Failed, message)
-        .hint("look at the network, and at proxy settings and certificates between here and AWS")
-}
-
-fn upgrade_denied() -> Problem {
-    Problem::new("D19", Sort::NotPermitted, "AWS does not permit ssmmessages:OpenDataChannel").hint(
-        "allow ssmmessages:OpenDataChannel on arn:aws:ssm:*:*:session/${aws:userid}-* in your policy",
-    )
-}
-
 /// A call on the control socket was made with another method than its own.
 pub fn wrong_method(method: &str, path: &str) -> Problem {
     Problem::new("D32", Sort::Usage, format!("{path} does not take {method}"))
         .hint("open and close take POST; every other call takes GET")
-}
-
-/// Whether the service's last words are about the database's name or address, and not about the session.
-fn is_about_the_name(output: &str) -> bool {
-    // The agent's own texts, ssm-data-channel.md 5: a lookup that failed, an address on its deny list.
-    output.contains("no such host")
-        || output.starts_with("lookup ")
-        || output.contains("is forbidden")
 }
 
 /// An error and its causes, nearest first, each in its own words.

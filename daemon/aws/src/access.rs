@@ -238,7 +238,7 @@ impl Access {
         let held: Arc<dyn ProvideCredentials> = purse.clone();
         let credentials = SharedCredentialsProvider::new(held);
         let sdk = sdk.into_builder().credentials_provider(credentials).build();
-        Clients::new(sdk, self.named_profile(), told.chain, purse, patience)
+        Clients::new(sdk, self.named_profile(), told.chain, purse, self.clock.clone(), patience)
     }
 
     /// A helper's credentials, and the roles that are assumed with them.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -34,6 +35,7 @@ pub(crate) struct Clients {
     pub(crate) discovery: Discovery,
     profile: Option<String>,
     chain: Option<Chain>,
+    clock: SharedTimeSource,
     patience: Duration,
     stale: AtomicBool,
 }
@@ -44,6 +46,7 @@ impl Clients {
         profile: Option<String>,
         chain: Option<Chain>,
         purse: Arc<Purse>,
+        clock: SharedTimeSource,
         patience: Duration,
     ) -> Result<Self, CloudError> {
         let Some(region) = sdk.region() else {
@@ -73,6 +76,7 @@ impl Clients {
             discovery: Discovery::default(),
             profile,
             chain,
+            clock,
             patience,
             stale: AtomicBool::new(false),
         })
@@ -137,13 +141,16 @@ impl Clients {
         let Some(chain) = &self.chain else {
             return;
         };
+        let now = self.clock.now();
         let silent = matches!(way, LoginWay::Helper { silent: true, .. });
         *way = match chain.way() {
             LoginWay::Helper { program, .. } => LoginWay::Helper { program, silent },
+            // Where its file says that it lasts, and AWS that it has ended, somebody has ended it.
+            LoginWay::Sso { ended: Some(end) } => LoginWay::Sso { ended: Some(end.min(now)) },
             known @ (LoginWay::Console
             | LoginWay::Keys
             | LoginWay::Mfa { .. }
-            | LoginWay::Sso { .. }
+            | LoginWay::Sso { ended: None }
             | LoginWay::Unknown) => known,
         };
     }

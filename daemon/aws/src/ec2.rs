@@ -258,7 +258,8 @@ fn of_that_vpc(
     }
     let message = format!("the subnets are in {vpc}, and not all security groups are");
     let all: Vec<Found> = here.into_iter().chain(elsewhere).collect();
-    Err(ambiguous(Thing::Groups, &all, message))
+    let candidates = all.iter().map(Found::words).collect();
+    Err(Thing::Groups.error(Kind::Ambiguous { what: "VPC", candidates }, message))
 }
 
 fn one_vpc(thing: Thing, found: &[Found]) -> Result<Option<String>, CloudError> {

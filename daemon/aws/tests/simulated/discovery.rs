@@ -103,7 +103,7 @@ async fn a_group_of_another_vpc_is_refused() {
     let house = House::new().await;
     let security_groups = named("dev-stack-BastionSecurityGroup");
     let error = refused(&house, Site { security_groups, ..house.site() }).await;
-    assert!(matches!(error.kind, Kind::Ambiguous { what: "security group", .. }), "{error:?}");
+    assert!(matches!(error.kind, Kind::Ambiguous { what: "VPC", .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn a_login_that_aws_has_revoked_is_told_though_its_file_says_otherwise() {
     let mut home = Home::new(SESSION).await;
     home.write_token("corp", "revoked", HOUR, "");
     assert_eq!(home.ask("state"), "promising");
-    assert_eq!(home.ask("identity"), "login sso ended -3600");
+    assert_eq!(home.ask("identity"), "login sso ended 0");
     home.log_in("second", HOUR, None);
     home.write_token("corp", "second", HOUR, "");
     assert_eq!(home.ask("identity"), "ok assumed-role/AWSReservedSSO_Dev/dev");
@@ -222,7 +222,7 @@ async fn a_session_is_resumed_or_refused_and_each_refusal_has_its_own_kind() {
     assert_eq!(home.ask("resume"), "other SessionOver");
     for (what, told) in [
         (What::AccessDenied { explicit: false, resource: None }, "denied ssm:ResumeSession"),
-        (What::Expired, "login sso ended -3600"),
+        (What::Expired, "login sso ended 0"),
         (What::Throttled, "other Throttled"),
         (What::Broken, "other Service"),
         (What::Reset { after: false }, "other Unreachable"),
