@@ -3,6 +3,8 @@
 #![expect(clippy::print_stdout, reason = "the tests' output and their sum are this command's data")]
 #![expect(clippy::disallowed_methods, reason = "a tool for people measures real time")]
 
+mod tunnel;
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -28,7 +30,7 @@ pub(crate) struct Test {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// Only tests whose name contains this
+    /// Only tests whose name contains this; `--long tunnel` is the tunnel's full run
     name: Option<String>,
 }
 
@@ -36,6 +38,9 @@ impl Test {
     /// Sets up, builds, runs, and counts what really ran.
     pub(crate) fn run(self) -> Result<(), Failure> {
         let consent = Consent::new(self.yes);
+        if self.long && self.name.as_deref() == Some("tunnel") {
+            return tunnel::run(consent);
+        }
         tools::ensure(consent)?;
         let postgres = postgres::Programs::ensure(consent)?;
         let mariadb = mariadb::Programs::ensure(consent)?;
@@ -99,6 +104,8 @@ struct Count {
     failed: u64,
     ignored: u64,
     programs: u64,
+    /// What the tunnel's stories tell of themselves.
+    tally: tunnel::Tally,
     /// cargo itself was content: no test program crashed or could not start.
     whole: bool,
 }
@@ -126,6 +133,7 @@ fn count(tests: &mut Command, limit: Duration) -> Result<Count, Failure> {
 impl Count {
     /// `test result: ok. 12 passed; 0 failed; 1 ignored; …`
     fn add(&mut self, line: &str) {
+        self.tally.add(line);
         let Some(rest) = line.strip_prefix("test result: ") else { return };
         self.programs += 1;
         let numbers = rest.split(['.', ';']).filter_map(|part| {
