@@ -2,16 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod peer;
-
-use std::time::{Duration, Instant};
+mod story;
 
 use bytes::Bytes;
-use peer::{Peer, encode};
-use ssm_proto::payload::{self, Acknowledgement, Flag, HandshakeResponse};
+use peer::Peer;
+use ssm_proto::payload::{self, Flag, HandshakeResponse};
 use ssm_proto::{
-    Channel, Closed, Config, Event, Message, MessageKind, Now, Refused, StreamGone, StreamId,
-    Timer, Unsupported,
+    Closed, Config, Event, Message, MessageKind, Now, Refused, StreamGone, StreamId, Timer,
+    Unsupported,
 };
+use story::{Story, encode, request};
 
 #[test]
 fn no_stream_is_opened_before_the_handshake_is_complete() {
@@ -319,98 +319,4 @@ fn two_channels_of_one_seed_write_the_same_bytes() {
     };
     assert_eq!(write(1), write(1));
     assert_ne!(write(1), write(2));
-}
-
-/// A channel, and a clock turned by hand.
-struct Story {
-    channel: Channel,
-    start: Instant,
-    time: Duration,
-}
-
-impl Story {
-    fn begin(config: Config) -> Self {
-        Self::with_seed(config, 1)
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "an Instant cannot be made otherwise")]
-    fn with_seed(config: Config, seed: u64) -> Self {
-        let channel = Channel::new(config, seed);
-        Self { channel, start: Instant::now(), time: Duration::ZERO }
-    }
-
-    /// The handshake is complete, and all of it acknowledged.
-    fn open(config: Config) -> Self {
-        let mut story = Self::begin(config);
-        story.agent_says(0, payload::HANDSHAKE_REQUEST, &request("3.3.0.0"));
-        story.agent_says(1, payload::HANDSHAKE_COMPLETE, b"{}");
-        story.sent();
-        story.agent_acknowledges(0);
-        story.events();
-        story
-    }
-
-    /// The same, and no race at the start.
-    fn without_race(config: Config) -> Self {
-        Self::open(Config { first_frames: config.window_frames, ..config })
-    }
-
-    fn agent_says(&mut self, seq: i64, payload_type: u32, payload: &[u8]) {
-        let payload = Bytes::copy_from_slice(payload);
-        let bytes = encode(MessageKind::OutputStreamData, seq, payload_type, payload);
-        self.channel.handle(bytes, self.now());
-    }
-
-    fn agent_acknowledges(&mut self, seq: i64) {
-        let payload = Acknowledgement {
-            acknowledged_message_type: "input_stream_data".to_owned(),
-            acknowledged_message_id: String::new(),
-            acknowledged_message_sequence_number: seq,
-            is_sequential_message: true,
-        };
-        let payload = serde_json::to_vec(&payload).unwrap();
-        let bytes = encode(MessageKind::Acknowledge, 0, 0, payload.into());
-        self.channel.handle(bytes, self.now());
-    }
-
-    fn service_says(&mut self, kind: MessageKind) {
-        self.channel.handle(encode(kind, 0, 0, Bytes::new()), self.now());
-    }
-
-    fn turn_clock(&mut self, ms: u64) {
-        self.time += Duration::from_millis(ms);
-        self.channel.handle_timeout(self.now());
-    }
-
-    fn sent(&mut self) -> Vec<Message> {
-        let now = self.now();
-        std::iter::from_fn(|| self.channel.poll_send(now))
-            .map(|bytes| Message::decode(bytes).unwrap())
-            .collect()
-    }
-
-    /// The numbers of the acknowledgements among what is sent.
-    fn acknowledged(&mut self) -> Vec<i64> {
-        self.sent()
-            .iter()
-            .filter(|message| message.kind == MessageKind::Acknowledge)
-            .map(|message| serde_json::from_slice::<Acknowledgement>(&message.payload).unwrap())
-            .map(|read| read.acknowledged_message_sequence_number)
-            .collect()
-    }
-
-    fn events(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.channel.poll()).map(|event| format!("{event:?}")).collect()
-    }
-
-    fn now(&self) -> Now {
-        Now { instant: self.start + self.time, unix_ms: 1_700_000_000_000 }
-    }
-}
-
-fn request(version: &str) -> Vec<u8> {
-    format!(
-        r#"{{"AgentVersion":"{version}","RequestedClientActions":[{{"ActionType":"SessionType","ActionParameters":{{"SessionType":"Port","Properties":{{"type":"LocalPortForwarding"}}}}}}]}}"#
-    )
-    .into_bytes()
 }

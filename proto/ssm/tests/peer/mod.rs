@@ -166,7 +166,7 @@ impl Peer {
 }
 
 /// A message as an agent or the service writes it.
-pub(crate) fn encode(kind: MessageKind, seq: i64, payload_type: u32, payload: Bytes) -> Bytes {
+fn encode(kind: MessageKind, seq: i64, payload_type: u32, payload: Bytes) -> Bytes {
     let id = MessageId([seq.to_be_bytes(); 2].concat().try_into().unwrap());
     Message { kind, created_ms: 1, seq, flags: 0, id, payload_type, payload }.encode()
 }
