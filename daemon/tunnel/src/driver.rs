@@ -71,6 +71,8 @@ pub struct Driver {
     payload: watch::Sender<Payload>,
     meter: Arc<Meter>,
     budget: Part,
+    /// What the meter was told last.
+    unread: usize,
     comeback: Arc<Comeback>,
     /// How the websocket was lost, while there is none.
     lost: Option<Lost>,
@@ -158,6 +160,7 @@ impl Driver {
             payload,
             meter,
             budget: options.budget.part(),
+            unread: 0,
             lost: None,
             restless: false,
             tries: 0,
@@ -529,7 +532,8 @@ impl Driver {
         if moved.up > 0 {
             self.fed = now.instant;
         }
-        if moved.up + moved.down > 0 {
+        if moved.up + moved.down > 0 || unread != self.unread {
+            self.unread = unread;
             self.meter.moved(moved, unread, now.instant);
         }
     }
