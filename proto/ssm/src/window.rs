@@ -136,8 +136,10 @@ impl Window {
         {
             self.race = Race::Won;
         }
-        if certain {
-            self.quickest.measured(took, now);
+        if certain && self.quickest.measured(took, now) {
+            // A queue of our own would be taken for the road's length: it is let run out, for a moment.
+            self.threshold = self.bytes;
+            self.bytes = self.bytes.min(LEAST_BYTES);
         }
         self.round.quickest = Some(self.round.quickest.map_or(took, |other| other.min(took)));
         if number >= self.round.ends_at {
@@ -172,11 +174,15 @@ impl Window {
 }
 
 impl Quickest {
-    fn measured(&mut self, took: Duration, now: Instant) {
-        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= REMEMBERED) {
+    /// Takes in how long an acknowledgement took; says whether what was known before is fading.
+    fn measured(&mut self, took: Duration, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        let fades = now.saturating_duration_since(since) >= REMEMBERED;
+        if fades {
             (self.before, self.now, self.since) = (self.now, None, Some(now));
         }
         self.now = Some(self.now.map_or(took, |other| other.min(took)));
+        fades
     }
 
     fn get(&self) -> Option<Duration> {
@@ -195,8 +201,8 @@ const LEAST_BYTES: usize = 64 << 10;
 const MOST_QUEUE: Duration = Duration::from_millis(25);
 /// This part of the window is there for short queries when the window is full.
 const SPARE: usize = 8;
-/// How long the quickest acknowledgement is believed in: roads change.
-const REMEMBERED: Duration = Duration::from_secs(10);
+/// How long the quickest acknowledgement is believed in, once or twice: roads change.
+const REMEMBERED: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {
@@ -298,6 +304,19 @@ mod tests {
             let queue = road.queued / pace;
             assert!(queue < 70, "the queue is {queue} ms at {delay} ms and {pace} KB/s");
         }
+    }
+
+    #[test]
+    fn a_queue_is_not_taken_for_a_long_road_however_long_it_stands() {
+        let mut road = Road::new(20, 2_000);
+        road.pass(3000, 0);
+        let mut longest = 0;
+        for _ in 0..180 {
+            road.pass(1000, 0);
+            longest = longest.max(road.queued / road.pace);
+        }
+        assert!(longest < 100, "the queue was {longest} ms");
+        assert!(road.acknowledged > 180 * 2_000 * 1000 * 9 / 10, "{}", road.acknowledged);
     }
 
     #[test]
