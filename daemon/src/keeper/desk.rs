@@ -263,7 +263,8 @@ impl Running {
             News::Stage(_) => {}
             News::Named(task) => {
                 berth.task = Some(task.clone());
-                self.claim(&task);
+                let site = berth.target.site.clone();
+                self.claim(&task, &site);
                 self.pool.handle(bastion, Input::TaskNamed(task), now);
             }
             News::Ready(route) => {

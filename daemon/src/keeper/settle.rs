@@ -40,6 +40,8 @@ pub(super) struct Place {
 /// How far the look at a place has come.
 #[derive(Debug)]
 enum Look {
+    /// Nothing is known to be there: it is looked at when somebody first goes there, for tasks that no journal knows.
+    Asleep,
     /// Somebody is looking.
     Under,
     /// It was seen, and is to be looked at again then, for something could not be said yet.
@@ -74,11 +76,15 @@ impl Settling {
 
     fn unseen(&self, site: &Site) -> bool {
         let at = self.places.iter().find(|place| same_place(&place.site, site));
-        at.is_some_and(|place| matches!(place.standing, Look::Under | Look::Failed(..)))
+        at.is_some_and(|place| {
+            matches!(place.standing, Look::Asleep | Look::Under | Look::Failed(..))
+        })
     }
 
-    fn is_over(&self) -> bool {
-        self.places.iter().all(|place| matches!(place.standing, Look::Done))
+    /// Whether everything at a site's place is decided.
+    fn is_over(&self, site: &Site) -> bool {
+        let at = self.places.iter().find(|place| same_place(&place.site, site));
+        at.is_none_or(|place| matches!(place.standing, Look::Done))
     }
 }
 
@@ -95,7 +101,7 @@ impl Running {
             let cloud = known.chain(old).find(|(other, _)| same_place(other, &site));
             let cloud = Arc::clone(cloud?.1);
             let backoff = Backoff::new(FIRST_RETRY, LAST_RETRY, 0);
-            Some(Place { site, cloud, standing: Look::Under, backoff })
+            Some(Place { site, cloud, standing: Look::Asleep, backoff })
         };
         let places = sites.into_iter().filter_map(place).collect();
         let blind = left.set_aside.is_some();
@@ -104,10 +110,15 @@ impl Running {
         self.hold_back(now);
     }
 
-    /// Sends somebody to every place.
+    /// Sends somebody to every place where something may be.
     pub(super) fn survey_all(&mut self) {
+        let running = self.parts.ledger.running();
         for at in 0..self.settling.places.len() {
-            self.survey(at);
+            let place = &self.settling.places[at];
+            let unended = running.iter().any(|task| is_at(task, &place.site));
+            if self.is_awaited(place) || unended {
+                self.survey(at);
+            }
         }
     }
 
@@ -129,6 +140,12 @@ impl Running {
     /// A visit has come for this target: where its place could not be looked at, that is tried again now.
     pub(super) fn hurry(&mut self, target: &str) {
         let Some(ward) = self.wards.get(target) else { return };
+        let asleep = |place: &Place| {
+            matches!(place.standing, Look::Asleep) && same_place(&place.site, &ward.target.site)
+        };
+        if let Some(at) = self.settling.places.iter().position(asleep) {
+            return self.survey(at);
+        }
         if !self.settling.concerns(&ward.target) {
             return;
         }
@@ -152,7 +169,7 @@ impl Running {
         for at in 0..self.settling.places.len() {
             match self.settling.places[at].standing {
                 Look::Again(due) | Look::Failed(_, due) if due <= now => self.survey(at),
-                Look::Again(_) | Look::Failed(..) | Look::Under | Look::Done => {}
+                Look::Asleep | Look::Again(_) | Look::Failed(..) | Look::Under | Look::Done => {}
             }
         }
     }
@@ -161,7 +178,7 @@ impl Running {
     pub(super) fn next_settling(&self) -> Option<Instant> {
         let due = |place: &Place| match place.standing {
             Look::Again(due) | Look::Failed(_, due) => Some(due),
-            Look::Under | Look::Done => None,
+            Look::Asleep | Look::Under | Look::Done => None,
         };
         self.settling.places.iter().filter_map(due).min()
     }
@@ -171,7 +188,7 @@ impl Running {
         let places = self.settling.places.iter();
         let without = places.filter(|place| match &place.standing {
             Look::Failed(why, _) => is_login(why) && self.is_awaited(place),
-            Look::Under | Look::Again(_) | Look::Done => false,
+            Look::Asleep | Look::Under | Look::Again(_) | Look::Done => false,
         });
         without.map(|place| (place.site.name.clone(), Arc::clone(&place.cloud))).collect()
     }
@@ -199,9 +216,9 @@ impl Running {
             })
     }
 
-    /// Takes note that a task is of this run.
-    pub(super) fn claim(&mut self, task: &TaskId) {
-        if !self.settling.is_over() {
+    /// Takes note that a task at a site is of this run.
+    pub(super) fn claim(&mut self, task: &TaskId, site: &Site) {
+        if !self.settling.is_over(site) {
             self.settling.ours.push(task.clone());
         }
     }
@@ -219,6 +236,12 @@ impl Running {
         let Some(place) = self.settling.places.get_mut(at) else { return };
         let due = now + place.backoff.strike();
         place.standing = Look::Failed(why.clone(), due);
+        let place = &self.settling.places[at];
+        if !self.is_awaited(place) {
+            // Whoever goes there next has it looked at again.
+            self.settling.places[at].standing = Look::Asleep;
+            return;
+        }
         debug!(site = place.site.name, ?why, "what was left there cannot be looked at");
         let site = place.site.clone();
         let entries = self.settling.book.entries().iter();
@@ -262,9 +285,6 @@ impl Running {
         for name in names {
             let undecided = self.is_undecided(&name);
             self.pool.undecided(&name, undecided, now);
-        }
-        if self.settling.is_over() {
-            self.settling.ours = Vec::new();
         }
     }
 

@@ -276,7 +276,7 @@ impl Running {
 
     /// A task is in somebody's care from here on.
     fn decided(&mut self, task: &TaskId) {
-        self.claim(task);
+        self.settling.ours.push(task.clone());
         // The journal keeps it, until it is gone; what is left to be decided does not.
         self.settling.book.apply(&Record::Gone { task: task.clone() });
     }
