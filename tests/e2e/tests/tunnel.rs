@@ -29,6 +29,8 @@ mod resumes;
 mod silence;
 #[path = "tunnel/talk.rs"]
 mod talk;
+#[path = "tunnel/visits.rs"]
+mod visits;
 #[path = "tunnel/wire.rs"]
 mod wire;
 
