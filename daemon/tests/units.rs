@@ -42,6 +42,52 @@ fn the_service_tells_when_it_is_ready_and_is_not_started_again_in_vain() {
 }
 
 #[test]
+fn the_service_is_as_little_exposed_as_the_readme_says() {
+    let report = Command::new("systemd-analyze")
+        .args(["security", "--no-pager", "--offline=true"])
+        .arg(root().join("systemd/bastiond.service"))
+        .output();
+    // A Mac has no systemd.
+    let Ok(report) = report else { return };
+    let said = String::from_utf8_lossy(&report.stdout);
+    let level = said.split("exposure level for bastiond.service: ").nth(1).expect("a level");
+    let level: f64 = level.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(level <= 4.0, "{said}");
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(
+        readme.contains(&format!("exposure {level:.1}")),
+        "README says another figure than {level}"
+    );
+}
+
+#[test]
+fn the_service_reads_its_config_again_and_is_missed_when_it_hangs() {
+    let unit = settings(SERVICE);
+    assert_eq!(unit["Service.ExecReload"], "/bin/kill -HUP $MAINPID");
+    let limit: u64 = unit["Service.WatchdogSec"].parse().unwrap();
+    let home = Home::new();
+    let manager = UnixDatagram::bind(home.path().join("notify")).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut daemon = home.daemon(Command::new(DAEMON));
+    daemon.env("NOTIFY_SOCKET", home.path().join("notify"));
+    // A hundredth of a second counts as the unit's second, so that nobody waits here.
+    daemon.env("WATCHDOG_USEC", (limit * 10_000).to_string());
+    let daemon = Running(daemon.spawn().unwrap());
+    heard(&manager, "READY=1");
+    heard(&manager, "WATCHDOG=1");
+    heard(&manager, "WATCHDOG=1");
+    daemon.signal("HUP");
+    let told = heard(&manager, "READY=1");
+    assert!(told.contains(&"RELOADING=1".to_owned()), "{told:?}");
+    daemon.signal("STOP");
+    manager.set_read_timeout(Some(Duration::from_millis(limit * 20))).unwrap();
+    // What was on its way is heard; then it is missed.
+    let mut buffer = [0; 4096];
+    let silent = (0..10).any(|_| manager.recv(&mut buffer).is_err());
+    assert!(silent, "a daemon that hangs says that it lives");
+}
+
+#[test]
 fn the_socket_is_where_both_programs_look_and_for_its_user_alone() {
     let unit = settings(SOCKET);
     let env = Env { runtime_dir: Some("/run/user/1000".into()), ..Env::default() };
@@ -60,9 +106,9 @@ fn systemd_is_told_when_the_daemon_is_ready_and_when_it_stops() {
     let mut daemon = home.daemon(Command::new(DAEMON));
     daemon.env("NOTIFY_SOCKET", home.path().join("notify"));
     let mut daemon = Running(daemon.spawn().unwrap());
-    assert!(heard(&manager).contains(&"READY=1".to_owned()));
-    daemon.terminate();
-    assert!(heard(&manager).contains(&"STOPPING=1".to_owned()));
+    heard(&manager, "READY=1");
+    daemon.signal("TERM");
+    heard(&manager, "STOPPING=1");
     assert!(daemon.0.wait().unwrap().success());
 }
 
@@ -89,7 +135,7 @@ fn a_daemon_that_systemd_starts_answers_on_systemds_socket() {
     let mut answer = String::new();
     caller.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    daemon.terminate();
+    daemon.signal("TERM");
     assert!(daemon.0.wait().unwrap().success());
     assert!(socket.exists(), "what systemd has bound is systemd's to remove");
 }
@@ -136,15 +182,15 @@ fn what_the_agent_runs_becomes_bastiond_and_logs_into_the_users_log() {
     assert_eq!(log, format!("I am {}\n", shell.id()));
 }
 
-/// Every line that a service manager is told, up to READY or STOPPING.
-fn heard(manager: &UnixDatagram) -> Vec<String> {
+/// Every line that a service manager is told, up to this one.
+fn heard(manager: &UnixDatagram, last: &str) -> Vec<String> {
     let mut buffer = [0; 4096];
     let mut lines = Vec::new();
     loop {
         let length = manager.recv(&mut buffer).expect("told within its time");
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
         lines.extend(text.lines().map(str::to_owned));
-        if lines.iter().any(|line| line == "READY=1" || line == "STOPPING=1") {
+        if lines.iter().any(|line| line == last) {
             return lines;
         }
     }
@@ -234,8 +280,9 @@ impl Home {
 struct Running(Child);
 
 impl Running {
-    fn terminate(&self) {
-        let sent = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
+    fn signal(&self, name: &str) {
+        let sent =
+            Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 }

@@ -45,6 +45,38 @@ fn tells_when_asked() {
 }
 
 #[test]
+fn a_keeper_that_does_not_answer_is_not_said_to_live() {
+    let dir = tempfile::tempdir().unwrap();
+    let manager = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+    let told = again("lives_when_asked")
+        .env("ASKED", "yes")
+        .env("NOTIFY_SOCKET", dir.path().join("notify"))
+        .env("WATCHDOG_USEC", "200000")
+        .status()
+        .unwrap();
+    assert!(told.success());
+    manager.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 256];
+    let heard: Vec<_> = std::iter::from_fn(|| manager.recv(&mut buffer).ok()).collect();
+    assert_eq!(heard.len(), 2, "two answers were given, and then none");
+}
+
+/// Another process in the test above; by itself it does nothing.
+#[tokio::test]
+async fn lives_when_asked() {
+    if std::env::var_os("ASKED").is_some() {
+        let answers = std::cell::Cell::new(2);
+        let answer = || {
+            let left = answers.get();
+            answers.set(left - 1);
+            async move { if left > 0 { left } else { std::future::pending().await } }
+        };
+        let long = Duration::from_secs(1);
+        assert!(timeout(long, watchdog(answer)).await.is_err(), "it goes on");
+    }
+}
+
+#[test]
 fn a_socket_that_systemd_bound_is_taken_over() {
     const ACTIVATE: &str = "/usr/bin/systemd-socket-activate";
     if !Path::new(ACTIVATE).exists() {
