@@ -6,7 +6,8 @@
 //!   └──────┘                           └──────┘                       └──────────┘
 //!      ▲                                  │                                │
 //!      │◀── acknowledged: it is proven ───┤                                │
-//!      │◀── the websocket is lost: failed, and replaced on the next one ───┤
+//!      │◀── the websocket is lost: failed, and replaced on the next one; a ┤
+//!      │    size that went through before has failed when it happens twice │
 //!      └◀── acknowledged by the large one's name: proven; by the small one's: lost, and failed
 //!           when that happens twice ───────────────────────────────────────┘
 //! ```
@@ -161,9 +162,7 @@ impl Probe {
                 if names(id) {
                     return self.prove(size);
                 }
-                self.losses += 1;
-                self.state = State::Calm;
-                if self.losses < LOSSES { Verdict::None } else { self.fail(size) }
+                self.lose(size, LOSSES)
             }
             State::Condemned { number } if *number == acknowledged => {
                 self.state = State::Calm;
@@ -183,11 +182,11 @@ impl Probe {
         match self.state {
             State::Calm | State::Condemned { .. } => Verdict::None,
             State::Sent { number, size, .. } => {
-                let failed = self.fail(size);
+                let verdict = self.lose_with_road(size);
                 self.state = State::Condemned { number };
-                failed
+                verdict
             }
-            State::Replaced { size, .. } => self.fail(size),
+            State::Replaced { size, .. } => self.lose_with_road(size),
         }
     }
 
@@ -202,8 +201,18 @@ impl Probe {
         Verdict::Proven(size)
     }
 
-    fn fail(&mut self, size: usize) -> Verdict {
+    /// A size that went through before is not given up for one websocket that ended when it did.
+    fn lose_with_road(&mut self, size: usize) -> Verdict {
+        let losses = if size <= self.hint { LOSSES } else { 1 };
+        self.lose(size, losses)
+    }
+
+    fn lose(&mut self, size: usize, most: u32) -> Verdict {
         self.state = State::Calm;
+        self.losses += 1;
+        if self.losses < most {
+            return Verdict::None;
+        }
         self.losses = 0;
         self.failed = self.failed.min(size);
         Verdict::Failed(size)
@@ -306,6 +315,17 @@ mod tests {
         let verdicts = [3, 6, 7, 8, 9].map(|number| acknowledge(&mut probe, number, SMALL));
         let none = Verdict::None;
         assert_eq!(verdicts, [none, none, none, Verdict::Overdue(5), none]);
+    }
+
+    #[test]
+    fn a_size_that_went_through_before_survives_one_websocket_and_not_two() {
+        let mut probe = probe(Config { payload_start: 16_384, ..Config::default() });
+        for (number, verdict) in [(1, Verdict::None), (2, Verdict::Failed(16_384))] {
+            assert_eq!(tried(&mut probe, number), 16_384);
+            assert_eq!(probe.road_lost(), verdict);
+            assert!(probe.replace(number));
+        }
+        assert_eq!(probe.wanted(), Some(4096));
     }
 
     #[test]
