@@ -128,21 +128,6 @@ pub fn no_such_call(path: &str) -> Problem {
         .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/reload")
 }
 
-fn not_stopped(target: &Target) -> Problem {
-    let message = format!("the bastion before the next one for {} has not stopped", target.name);
-    Problem::new("D04", Sort::TimedOut, message)
-        .because("no other is started while it may still run")
-        .hint(format!("try again; bastionctl events --target {} tells how it goes", target.name))
-}
-
-fn not_written(target: &Target, err: &NotWritten) -> Problem {
-    let message = format!("the start of a bastion for {} could not be written down", target.name);
-    Problem::new("D32", Sort::Failed, message)
-        .because(chain(err).join(": "))
-        .because("a task that is on no disk would be leaked by a crash, so none was started")
-        .hint("make room where the state directory is: df -h ~")
-}
-
 /// What the config does not let in has come.
 pub fn not_let_in(target: &str, visitor: &str, container: bool) -> Problem {
     let message = format!("a visitor of {target} was not let in");
@@ -157,6 +142,21 @@ pub fn not_let_in(target: &str, visitor: &str, container: bool) -> Problem {
             "allow = [\"any\"] under [target.{target}] lets every user of this machine in"
         ))
     }
+}
+
+fn not_stopped(target: &Target) -> Problem {
+    let message = format!("the bastion before the next one for {} has not stopped", target.name);
+    Problem::new("D04", Sort::TimedOut, message)
+        .because("no other is started while it may still run")
+        .hint(format!("try again; bastionctl events --target {} tells how it goes", target.name))
+}
+
+fn not_written(target: &Target, err: &NotWritten) -> Problem {
+    let message = format!("the start of a bastion for {} could not be written down", target.name);
+    Problem::new("D32", Sort::Failed, message)
+        .because(chain(err).join(": "))
+        .because("a task that is on no disk would be leaked by a crash, so none was started")
+        .hint("make room where the state directory is: df -h ~")
 }
 
 /// Somebody else's daemon was called.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bastion_api::EventKind;
 use bastion_api::paths::{self, Env, PathError};
-use bastion_aws::Aws;
+use bastion_aws::{Aws, Settings};
 use bastion_cloud::{Cloud, Site};
 use ssm_tunnel::{Budget, Options, Proxies, Roots, Trust};
 use thiserror::Error;
@@ -87,7 +87,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     let (failures, failed) = mpsc::unbounded_channel();
     let (keeper, running) = Keeper::new(Parts {
         targets: targets.clone(),
-        left_at: with_clouds_of(&left),
+        left_at: with_clouds_of(&left, &config),
         left,
         started_by: state.started_by(),
         on_stop: config.on_stop,
@@ -288,7 +288,7 @@ fn with_clouds(config: &Config, known: &[Pair]) -> Vec<Pair> {
         if let Some((_, cloud)) = known {
             return Arc::clone(cloud);
         }
-        let cloud: Arc<dyn Cloud> = Arc::new(Aws::new(target.site.clone()));
+        let cloud = aws(&target.site, config);
         clouds.push((target.site.clone(), Arc::clone(&cloud)));
         cloud
     };
@@ -296,16 +296,22 @@ fn with_clouds(config: &Config, known: &[Pair]) -> Vec<Pair> {
 }
 
 /// The sites at which an earlier run has left something, whether the config knows them still or not.
-fn with_clouds_of(left: &Left) -> Vec<(Site, Arc<dyn Cloud>)> {
+fn with_clouds_of(left: &Left, config: &Config) -> Vec<(Site, Arc<dyn Cloud>)> {
     let entries = left.book.entries().iter().map(|entry| &entry.site);
     let raised = left.book.raised().map(|raise| &raise.site);
     let mut sites: Vec<(Site, Arc<dyn Cloud>)> = Vec::new();
     for site in entries.chain(raised) {
         if !sites.iter().any(|(known, _)| known == site) {
-            sites.push((site.clone(), Arc::new(Aws::new(site.clone()))));
+            sites.push((site.clone(), aws(site, config)));
         }
     }
     sites
+}
+
+/// A site at AWS, spoken to as the config says.
+fn aws(site: &Site, config: &Config) -> Arc<dyn Cloud> {
+    let settings = Settings { ca_bundle: config.ca_bundle.clone(), ..Settings::default() };
+    Arc::new(Aws::with(site.clone(), settings))
 }
 
 /// Puts the keeper's failures into words, as long as it has any.

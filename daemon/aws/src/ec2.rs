@@ -374,7 +374,7 @@ mod tests {
     fn a_wildcard_for_groups_that_spans_two_vpcs_is_ambiguous() {
         let groups = vec![found("sg-1", "proxy-a", "vpc-a"), found("sg-2", "proxy-b", "vpc-b")];
         let error = place(subnets(), groups, &named("proxy-*")).unwrap_err();
-        assert!(matches!(error.kind, Kind::Ambiguous { what: "security group", .. }), "{error:?}");
+        assert!(matches!(error.kind, Kind::Ambiguous { what: "VPC", .. }), "{error:?}");
     }
 
     #[test]

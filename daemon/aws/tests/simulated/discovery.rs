@@ -5,7 +5,7 @@ use bastion_cloud::{
 };
 use bastion_sim::{Fault, SimConfig, What};
 
-use crate::house::House;
+use crate::house::{House, spec};
 
 const PRIVATE_A: &str = "subnet-0a11ce0000000001a";
 const PRIVATE_C: &str = "subnet-0a11ce0000000001c";
@@ -255,4 +255,65 @@ async fn a_denied_secret_is_told_apart_by_who_denies_it() {
 
 fn denied(explicit: bool) -> What {
     What::AccessDenied { explicit, resource: None }
+}
+
+#[tokio::test]
+async fn what_was_looked_up_lately_is_not_asked_for_again_but_by_who_wants_it_anew() {
+    let house = House::new().await;
+    let aws = house.aws();
+    let database = rds("neuraKnot-prod-db");
+    for _ in 0..3 {
+        aws.find_place().await.unwrap();
+        aws.find_database(&database).await.unwrap();
+    }
+    let asked = |action| house.asked(action).len();
+    assert_eq!((asked("DescribeSubnets"), asked("DescribeDBInstances")), (1, 1));
+    aws.refresh_database(&database).await.unwrap();
+    assert_eq!(asked("DescribeDBInstances"), 2);
+}
+
+#[tokio::test]
+async fn a_failover_is_seen_by_who_asks_anew_and_by_everybody_after() {
+    let house = House::new().await;
+    let aws = house.aws();
+    let database = aurora(AuroraEndpoint::Writer);
+    let before = aws.find_database(&database).await.unwrap();
+    house.sim.world(|world| {
+        let cluster = world.db_clusters.get_mut("neuraknot-aurora").unwrap();
+        cluster.port += 1;
+    });
+    assert_eq!(aws.find_database(&database).await.unwrap(), before);
+    let after = aws.refresh_database(&database).await.unwrap();
+    assert_eq!(after.remote.port, before.remote.port + 1);
+    assert_eq!(aws.find_database(&database).await.unwrap(), after);
+}
+
+#[tokio::test]
+async fn a_failed_look_up_and_a_failed_start_leave_nothing_remembered() {
+    let house = House::new().await;
+    let aws = house.aws();
+    let database = rds("neuraKnot-prod-db");
+    aws.find_database(&database).await.unwrap();
+    house.sim.world(|world| {
+        world.db_instances.get_mut("neuraknot-prod-db").unwrap().status = "stopped".to_owned();
+    });
+    let error = aws.refresh_database(&database).await.unwrap_err();
+    assert!(matches!(error.kind, Kind::NotAvailable { .. }), "{error:?}");
+    let error = aws.find_database(&database).await.unwrap_err();
+    assert!(matches!(error.kind, Kind::NotAvailable { .. }), "the old answer is gone: {error:?}");
+    aws.find_place().await.unwrap();
+    house.fault(Fault::once("RunTask", What::NoCapacity));
+    aws.run_task(&spec("token-1")).await.unwrap_err();
+    aws.find_place().await.unwrap();
+    assert_eq!(house.asked("DescribeSubnets").len(), 2);
+}
+
+#[tokio::test]
+async fn another_login_remembers_nothing_of_the_one_before() {
+    let house = House::new().await;
+    let aws = house.aws();
+    aws.find_place().await.unwrap();
+    aws.forget_login();
+    aws.find_place().await.unwrap();
+    assert_eq!(house.asked("DescribeSubnets").len(), 2);
 }

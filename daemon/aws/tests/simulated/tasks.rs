@@ -1,9 +1,9 @@
 //! RunTask, ListTasks, DescribeTasks, StopTask.
 
-use bastion_cloud::{Cloud, Kind, Runs, Seen, Site, TaskId, TaskSpec};
+use bastion_cloud::{Architecture, Cloud, EndClass, Kind, Runs, Seen, Site, TaskId, TaskSpec};
 use bastion_sim::{Fault, Launch, SimConfig, Status, Timings, What};
 
-use crate::house::{House, PATIENCE, denied, simple, spec};
+use crate::house::{House, PATIENCE, denied, quiet, simple, spec};
 
 #[tokio::test]
 async fn a_task_is_asked_for_with_everything_its_spec_says() {
@@ -82,6 +82,60 @@ async fn want_of_capacity_is_told_from_a_refusal_and_from_a_failure_in_a_good_an
         assert_eq!(error.call, "ecs:RunTask");
     }
     assert_eq!(house.sim.running(), 0);
+}
+
+#[tokio::test]
+async fn where_one_zone_is_full_another_is_asked_for_and_where_spare_capacity_is_ordinary() {
+    let house = House::new().await;
+    let aws = house.aws();
+    let place = aws.find_place().await.unwrap();
+    house.fault(Fault::on("RunTask", What::NoCapacity).times(2));
+    let mut tries = 0;
+    let mut ran = None;
+    for subnets in place.turns() {
+        tries += 1;
+        let spec = TaskSpec { subnets, ..spec(&format!("turn-{tries}")) };
+        match aws.run_task(&spec).await {
+            Ok(task) => {
+                ran = Some(task);
+                break;
+            }
+            Err(error) => assert_eq!(error.kind, Kind::NoCapacity),
+        }
+    }
+    let tasks = house.sim.tasks();
+    let task = tasks.iter().find(|one| Some(one.arn.as_str()) == ran.as_ref().map(TaskId::as_str));
+    assert_eq!((tries, task.unwrap().zone.as_str()), (3, "ap-northeast-1c"));
+    // No room for spare capacity in the whole cluster.
+    house.sim.world(|world| {
+        let cluster = world.clusters.get_mut("neuraKnot-prod-cluster").unwrap();
+        cluster.exhausted = vec!["FARGATE_SPOT".to_owned()];
+    });
+    let spare = TaskSpec { spot: true, ..spec("spare") };
+    assert_eq!(aws.run_task(&spare).await.unwrap_err().kind, Kind::NoCapacity);
+    aws.run_task(&TaskSpec { spot: false, ..spec("ordinary") }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_tells_what_the_ledger_wants_to_know() {
+    let timings = Timings { list_lag_ms: 0, ..Timings::default() };
+    let house = House::with(SimConfig { timings, ..SimConfig::default() }).await;
+    let aws = house.aws();
+    let task = aws.run_task(&TaskSpec { spot: true, ..spec("one") }).await.unwrap();
+    aws.agent_ready(&task, &quiet, PATIENCE).await.unwrap();
+    let seen = aws.see_tasks(std::slice::from_ref(&task)).await.unwrap();
+    let [Seen::Running { since: Some(since), facts }] = seen.as_slice() else { panic!("{seen:?}") };
+    assert_eq!((facts.size.cpu, facts.size.memory), (Some(256), Some(512)));
+    assert_eq!(facts.size.architecture, Architecture::X86);
+    assert_eq!((facts.size.spot, facts.size.region.as_str()), (true, "ap-northeast-1"));
+    assert_eq!(facts.started_by.as_deref(), Some("bastiond/house"));
+    assert!(facts.times.pull_started.unwrap() < *since && facts.times.stopped.is_none());
+    aws.stop_task(&task, "idle").await.unwrap();
+    assert!(house.sim.until(PATIENCE, |sim| sim.running() == 0).await);
+    let seen = aws.see_tasks(std::slice::from_ref(&task)).await.unwrap();
+    let [Seen::Stopped(end)] = seen.as_slice() else { panic!("{seen:?}") };
+    assert_eq!(end.class, EndClass::Asked);
+    assert!(end.facts.times.stopped.unwrap() > *since);
 }
 
 #[tokio::test]
