@@ -8,8 +8,8 @@
 //!      handshake ───────────┤  who is there, what can be done
 //!                           │
 //!         outbox ┌──────────┴──────────┐ inbox
-//!  (rtt, window) │                     │          numbers, acknowledgements, what is sent again
-//!                └──────────┬──────────┘
+//!  (rtt, window, │                     │          numbers, acknowledgements, what is sent again
+//!         probe) └──────────┬──────────┘
 //!                           │
 //!   payload, message, pen   │  header, digest, payload
 //!                           │
