@@ -80,7 +80,13 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     });
     tasks.spawn("prove tunnels after a sleep", tunnels.clone().watch_wakes());
     let troubles = tell_troubles(troubled, roster.clone(), events.clone(), clock.clone());
-    tasks.spawn("explain troubles of tunnels", troubles);
+    let stop = tasks.stop_token();
+    tasks.spawn("explain troubles of tunnels", async move {
+        tokio::select! {
+            () = troubles => {}
+            () = stop.cancelled() => {}
+        }
+    });
     let targets = with_clouds(&config, &[]);
 
     // The keeper, and who explains its failures.
