@@ -34,6 +34,8 @@ COMMON_ERRORS = {
 # EC2's model declares no errors at all; these are in its reference.
 EC2_ERRORS = {"InvalidSubnetID.NotFound", "InvalidGroup.NotFound", "InvalidVpcID.NotFound", "InvalidNextToken"}
 
+CONTENT_TYPES = {"json": "application/x-amz-json-1.1", "rest-json": "application/json"}
+
 findings = []
 checked = {"answers": 0, "refusals": 0, "values": 0}
 called = set()
@@ -199,8 +201,8 @@ def check_answer(model, operation, response):
     if response.status_code >= 300:
         return check_refusal(where, model, operation, protocol, response)
     checked["answers"] += 1
-    if protocol == "json":
-        if not headers.get("content-type", "").startswith("application/x-amz-json-1.1"):
+    if protocol in CONTENT_TYPES:
+        if not headers.get("content-type", "").startswith(CONTENT_TYPES[protocol]):
             found(where, f"content type {headers.get('content-type')}")
         return walk_json(where, operation.output_shape, json.loads(response.content))
     root = ElementTree.fromstring(response.content)
@@ -228,9 +230,9 @@ def check_answer(model, operation, response):
 def check_refusal(where, model, operation, protocol, response):
     checked["refusals"] += 1
     declared = {shape.metadata.get("error", {}).get("code", shape.name): shape for shape in operation.error_shapes}
-    if protocol == "json":
+    if protocol in CONTENT_TYPES:
         body = json.loads(response.content)
-        code = body.pop("__type", None)
+        code = body.pop("__type", None) if protocol == "json" else response.headers.get("x-amzn-errortype")
         shape = declared.get(code)
         if shape is not None:
             known = {name.lower() for name in shape.members}
@@ -446,6 +448,24 @@ def everything_else(account):
     secrets.get_secret_value(SecretId="prod/neuraKnot")
     secrets.describe_secret(SecretId="rds!db-0bbbbbbb-1111-4222-8333-444444444444")
     refused("ResourceNotFoundException", secrets.get_secret_value, SecretId="no-such")
+    admin(account.endpoint, "world", {
+        "log_groups": {"/ecs/shapes": {"streams": {"ecs/proxy/*": ["first", "last"]}}},
+        "sso_logins": {"token-1": {
+            "expires_ms": 4102444800000, "refresh": "refresh-1", "roles": ["Dev"], "role_seconds": 3600,
+        }},
+    })
+    logs = account.client("logs")
+    logs.get_log_events(logGroupName="/ecs/shapes", logStreamName="ecs/proxy/0123", limit=1)
+    refused("ResourceNotFoundException", logs.get_log_events, logGroupName="no-such", logStreamName="x")
+    sso = account.client("sso")
+    sso.get_role_credentials(roleName="Dev", accountId="123456789012", accessToken="token-1")
+    refused("UnauthorizedException", sso.get_role_credentials, roleName="Dev", accountId="123456789012", accessToken="x")
+    oidc = account.client("sso-oidc")
+    oidc.create_token(clientId="c", clientSecret="s", grantType="refresh_token", refreshToken="refresh-1")
+    refused(
+        "InvalidGrantException", oidc.create_token,
+        clientId="c", clientSecret="s", grantType="refresh_token", refreshToken="refresh-1",
+    )
     sts = account.client("sts")
     sts.get_caller_identity()
     role = "arn:aws:iam::123456789012:role/bastion-operator"

@@ -102,7 +102,8 @@ pub(crate) fn done(
 ) -> Response<Body> {
     match answer {
         Answer::Json(value) | Answer::Failures(value) => {
-            respond(200, JSON, value.to_string(), request_id)
+            let rest = service.protocol() == Protocol::Rest;
+            respond(200, if rest { REST } else { JSON }, value.to_string(), request_id)
         }
         Answer::Xml(inner) => {
             let namespace = service.namespace();
@@ -144,7 +145,7 @@ pub(crate) fn refused(
         }
         Protocol::Rest => {
             let body = json!({ "message": error.message }).to_string();
-            let mut response = respond(error.status, "application/json", body, request_id);
+            let mut response = respond(error.status, REST, body, request_id);
             if let Ok(code) = HeaderValue::from_str(&error.code) {
                 response.headers_mut().insert("x-amzn-errortype", code);
             }
@@ -188,5 +189,6 @@ pub(crate) fn respond(
 }
 
 const JSON: &str = "application/x-amz-json-1.1";
+const REST: &str = "application/json";
 const XML: &str = "text/xml;charset=UTF-8";
 const XML_HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
