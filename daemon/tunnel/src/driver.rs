@@ -24,7 +24,11 @@
 //! This is the one place outside clock.rs that asks the time: a network's time need not count sleep.
 #![expect(clippy::disallowed_methods, reason = "the driver is where the channel's time comes from")]
 
-use std::error::Error;
+mod away;
+mod parting;
+
+pub(crate) use parting::FAREWELL;
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::mem;
@@ -39,16 +43,16 @@ use ssm_proto::{Channel, Event, Now, StreamId};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tracing::{debug, info};
+use tracing::debug;
 use uuid::Uuid;
 
 use crate::budget::Part;
-use crate::comeback::{Comeback, Loss};
+use crate::comeback::Comeback;
 use crate::error::{Closed, Lost, StreamEnd, StreamError};
 use crate::link::{Brought, Link};
-use crate::pulse::{Beat, Pulse};
+use crate::pulse::Pulse;
 use crate::resume::{Clock, Resume, State};
-use crate::socket::{Socket, ping};
+use crate::socket::Socket;
 use crate::stats::Meter;
 use crate::stream::Stream;
 use crate::switchboard::{Patience, Switchboard};
@@ -230,20 +234,6 @@ impl Driver {
         }
     }
 
-    fn prove(&mut self, now: Now) {
-        let Stage::Open { .. } = self.stage else { return };
-        if !self.link.is_up() {
-            self.comeback.hurry.notify_one();
-            return;
-        }
-        if !self.pulse.answers() {
-            // It answers no pings, but the agent acknowledges what is numbered.
-            self.channel.nop();
-        }
-        self.pulse.prove(now.instant);
-        self.put(ping(), now);
-    }
-
     fn take_news(&mut self, cx: &mut Context<'_>, now: Now) {
         while let Poll::Ready(Some(id)) = self.news.poll_recv(cx) {
             self.board.serve(&mut self.channel, id, now.instant);
@@ -258,70 +248,7 @@ impl Driver {
         if self.link.is_up() {
             self.take_time_up(now);
         }
-        self.stage = match mem::replace(&mut self.stage, Stage::Opening) {
-            Stage::Terminating { until } if until <= now.instant => self.part(Closed::ByUs, now),
-            Stage::Parting { closed, until } | Stage::Leaving { closed, until }
-                if until <= now.instant =>
-            {
-                Stage::Over(closed)
-            }
-            waiting @ (Stage::Opening
-            | Stage::Open { .. }
-            | Stage::Terminating { .. }
-            | Stage::Parting { .. }
-            | Stage::Leaving { .. }
-            | Stage::Over(_)) => waiting,
-        };
-    }
-
-    /// What is due only while there is a websocket.
-    fn take_time_up(&mut self, now: Now) {
-        if self.board.due().is_some_and(|at| at <= now.instant) {
-            self.board.expire(&mut self.channel, now.instant);
-        }
-        if let Stage::Open { .. } = self.stage {
-            if self.nop_due().is_some_and(|at| at <= now.instant) {
-                self.fed = now.instant;
-                self.channel.nop();
-            }
-            match self.pulse.beat(!self.board.is_empty(), now.instant) {
-                Beat::Rest => {}
-                Beat::Ping => self.put(ping(), now),
-                Beat::Silent(waited) => self.lose(Lost::Silent { waited }, now),
-            }
-        }
-    }
-
-    /// When something has to be sent for the session to be kept.
-    fn nop_due(&self) -> Option<Instant> {
-        self.keep.then_some(self.fed + self.comeback.options.idle_limit / NOPS)
-    }
-
-    /// Comes back, or learns that there is nothing to come back to.
-    fn take_return(&mut self, cx: &mut Context<'_>, now: Now) {
-        let Poll::Ready(back) = self.link.poll_back(cx, now.instant) else { return };
-        let lost = self.lost.take();
-        match back {
-            None => self.stand(now),
-            // Of a tunnel that was never open, the loss itself is the reason.
-            Some(closed) => self.end(
-                match (&self.stage, lost) {
-                    (Stage::Opening, Some(lost)) => Closed::Lost(lost),
-                    _ => closed,
-                },
-                now,
-            ),
-        }
-    }
-
-    /// There is a websocket again.
-    fn stand(&mut self, now: Now) {
-        info!(tries = self.tries, "tunnel resumed");
-        self.pulse = Pulse::new(self.comeback.options.ping, now.instant);
-        (self.stood, self.lost) = (now.instant, None);
-        self.channel.socket_ready(now);
-        self.board.forgive(now.instant);
-        self.comeback.state.send_replace(State::Live);
+        self.take_time_to_part(now);
     }
 
     /// Takes what has come; true where more may be there.
@@ -362,22 +289,6 @@ impl Driver {
             Message::Text(text) => self.channel.handle(Bytes::from(text), now),
             Message::Pong(_) => self.pulse.answered(now.instant),
             Message::Close(_) | Message::Ping(_) | Message::Frame(_) => {}
-        }
-    }
-
-    /// Takes what comes of the websocket before this one. It is as good as ever: messages have numbers.
-    fn hear_late(&mut self, message: Message, now: Now) {
-        match message {
-            Message::Binary(bytes) => self.channel.handle(bytes, now),
-            Message::Text(text) => self.channel.handle(Bytes::from(text), now),
-            // Both ways are open again, before there is another websocket.
-            Message::Pong(_)
-                if matches!(self.lost, Some(Lost::Silent { .. })) && self.link.revive() =>
-            {
-                self.stand(now);
-                self.pulse.answered(now.instant);
-            }
-            Message::Pong(_) | Message::Close(_) | Message::Ping(_) | Message::Frame(_) => {}
         }
     }
 
@@ -444,81 +355,8 @@ impl Driver {
         }
     }
 
-    /// Begins to end the session from our side.
-    fn terminate(&mut self, now: Now) {
-        if let Stage::Opening | Stage::Open { .. } = self.stage {
-            self.channel.terminate();
-            self.stage = Stage::Terminating { until: now.instant + FAREWELL };
-            if !self.link.is_up() {
-                // There is nobody to tell.
-                self.end(Closed::ByUs, now);
-            }
-        }
-    }
-
-    /// The channel is over.
-    fn end(&mut self, closed: Closed, now: Now) {
-        self.stage = match mem::replace(&mut self.stage, Stage::Opening) {
-            Stage::Opening | Stage::Open { .. } => self.part(closed, now),
-            // What we had asked for is not the service's doing.
-            Stage::Terminating { .. } => self.part(Closed::ByUs, now),
-            ending @ (Stage::Parting { .. } | Stage::Leaving { .. } | Stage::Over(_)) => ending,
-        };
-    }
-
-    /// The socket is gone. The tunnel goes with it only where it was to end, or may never have been.
-    fn lose(&mut self, lost: Lost, now: Now) {
-        // The service says why before it hangs up.
-        self.take_events(now);
-        if !self.link.is_up() {
-            return;
-        }
-        match (&self.stage, &lost) {
-            (Stage::Open { .. }, _) | (Stage::Opening, Lost::Ended | Lost::Broken(_))
-                if self.tries < MOST_WHILE_OPENING || self.is_open() =>
-            {
-                info!(why = &lost as &dyn Error, "websocket lost");
-                self.channel.socket_lost(now);
-                let loss = Loss { lost: lost.clone(), heard: self.heard, tries: self.tries };
-                self.tries += 1;
-                self.link.leave(self.comeback.begin(loss));
-                self.lost = Some(lost);
-                self.restless = true;
-            }
-            _ => {
-                self.end(Closed::Lost(lost), now);
-                self.link.end();
-                self.leave();
-            }
-        }
-    }
-
     fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open { .. })
-    }
-
-    /// Without a websocket, nothing is left to be said.
-    fn leave(&mut self) {
-        self.stage = match mem::replace(&mut self.stage, Stage::Opening) {
-            Stage::Parting { closed, .. } | Stage::Leaving { closed, .. } => Stage::Over(closed),
-            other @ (Stage::Opening
-            | Stage::Open { .. }
-            | Stage::Terminating { .. }
-            | Stage::Over(_)) => other,
-        };
-    }
-
-    /// Tells everybody that it is over, and how.
-    fn part(&mut self, closed: Closed, now: Now) -> Stage {
-        debug!(reason = &closed as &dyn Error, counters = ?self.channel.counters(), "tunnel over");
-        self.board.end_all(&mut self.channel);
-        if let Some(fate) = &self.fate {
-            fate.send_replace(Some(closed.clone()));
-        }
-        if !self.link.is_up() {
-            return Stage::Over(closed);
-        }
-        Stage::Parting { closed, until: now.instant + FAREWELL }
     }
 
     /// What was moved in this turn.
@@ -653,18 +491,8 @@ fn seed() -> u64 {
     Uuid::new_v4().as_u64_pair().0
 }
 
-/// Time for the agent to acknowledge the session's end, and again for the other side to close the websocket too: the
-/// agent itself waits no longer than 2 s for what it still has to send.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(2);
-
 /// How long a websocket must have stood for its loss not to count as another failed try.
 const STOOD: Duration = Duration::from_secs(2);
-
-/// How often a websocket is replaced before the agent has shaken hands.
-const MOST_WHILE_OPENING: u32 = 3;
-
-/// How often in the idle limit a session is shown to be in use: twice could be once too late.
-const NOPS: u32 = 3;
 
 /// Messages taken before what they brought is handed on: one read of the socket.
 const BATCH: usize = 64;

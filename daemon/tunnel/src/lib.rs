@@ -26,6 +26,7 @@ mod stats;
 mod stream;
 mod switchboard;
 mod trust;
+mod witness;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

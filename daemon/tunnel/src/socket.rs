@@ -26,6 +26,7 @@ use crate::grant::Grant;
 use crate::proxy::ProxyFault;
 use crate::sign::sign;
 use crate::trust::Trust;
+use crate::witness::issuer_seen;
 use crate::{Options, driver};
 
 /// A websocket over whatever carries it.
@@ -127,7 +128,8 @@ where
     let config = trust.config(driver::now().instant).await.map_err(OpenError::Roots)?;
     let refused = |source| {
         trust.forget();
-        OpenError::Tls { host: host.to_owned(), issuer: None, source }
+        let issuer = issuer_seen(&source);
+        OpenError::Tls { host: host.to_owned(), issuer, source }
     };
     let name =
         ServerName::try_from(host.to_owned()).map_err(|error| refused(io::Error::other(error)))?;

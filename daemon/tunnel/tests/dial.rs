@@ -268,7 +268,8 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_token_is_se
         acceptor().accept(gate.tcp().await).await
     });
     let error = opened.unwrap_err();
-    assert!(matches!(error, OpenError::Tls { .. }), "{error:?}");
+    let OpenError::Tls { issuer: Some(issuer), .. } = &error else { panic!("{error:?}") };
+    assert_eq!(issuer, "Test CA of ssm-tunnel");
     assert!(accepted.is_err());
 }
 

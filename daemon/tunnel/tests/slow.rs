@@ -1,5 +1,4 @@
 //! Visitors who do not read: what is kept for them, who waits for them, and that the driver rests meanwhile.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "a test has no tasks of the daemon's")]
 
 mod agent;
