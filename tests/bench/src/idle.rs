@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bastion_e2e::{House, Plan, configs};
 
-use crate::figure::{Figure, median};
+use crate::figure::{Figure, Goal, median};
 
 pub(crate) const MEMORY: &str = "idle-memory";
 pub(crate) const WAKE_UPS: &str = "idle-wake-ups";
@@ -22,7 +22,7 @@ pub(crate) async fn memory() -> Figure {
         unit: "MB",
         ours: median(seen),
         against: Vec::new(),
-        goal: 25.0,
+        goal: Goal::AtMost(25.0),
         runs: RUNS,
     }
 }
@@ -41,7 +41,7 @@ pub(crate) async fn wake_ups() -> Figure {
         unit: "per s",
         ours: median(seen),
         against: Vec::new(),
-        goal: 2.0,
+        goal: Goal::AtMost(2.0),
         runs: RUNS,
     }
 }

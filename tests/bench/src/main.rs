@@ -1,6 +1,7 @@
 //! The figures that we promise, each measured beside what it is promised against.
 //!
-//! `cargo xtask bench [NAME] [--json]` builds and runs this; a name picks the figures that contain it.
+//! `cargo xtask bench [NAME] [--json]` builds and runs this; a name picks the figures that contain it: `tunnel` those of
+//! the tunnel.
 
 #![expect(clippy::print_stdout, reason = "figures are this program's data")]
 #![expect(clippy::print_stderr, reason = "how far it has come is told to the person")]
@@ -9,6 +10,7 @@ mod cold;
 mod echo;
 mod figure;
 mod idle;
+mod tunnel;
 mod visit;
 
 use std::process::ExitCode;
@@ -22,7 +24,8 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("this machine has threads");
     let figures = runtime.block_on(measured(name));
     if figures.is_empty() {
-        eprintln!("no figure is called {name}; there are: {}", NAMES.join(", "));
+        let names = [NAMES, tunnel::NAMES].concat().join(", ");
+        eprintln!("no figure is called {name}; there are: {names}");
         return ExitCode::FAILURE;
     }
     if json {
@@ -36,13 +39,14 @@ fn main() -> ExitCode {
 async fn measured(name: &str) -> Vec<Figure> {
     let mut figures = Vec::new();
     let wanted = |bench: &&&str| bench.contains(name);
-    for bench in NAMES.iter().filter(wanted) {
+    for bench in NAMES.iter().chain(tunnel::NAMES).filter(wanted) {
         eprintln!("measuring {bench}");
         figures.push(match *bench {
             cold::NAME => cold::measure().await,
             visit::NAME => visit::measure().await,
             idle::MEMORY => idle::memory().await,
-            _ => idle::wake_ups().await,
+            idle::WAKE_UPS => idle::wake_ups().await,
+            of_the_tunnel => tunnel::measure(of_the_tunnel).await,
         });
     }
     figures

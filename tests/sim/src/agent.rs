@@ -19,5 +19,6 @@ pub mod worker;
 
 pub(crate) use dice::Dice;
 pub use machine::{Input, Machine, Now, Output, Ticket, Timer, Wanted};
+pub(crate) use payload::acknowledgement_of;
 pub use settings::AgentSettings;
 pub(crate) use worker::{ORDER, Order, TASK_COMPLETE};

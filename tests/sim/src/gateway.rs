@@ -12,6 +12,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a simulator's own tasks end with it, in real time")]
 
+mod bare;
 mod door;
 mod mishap;
 mod peer;
@@ -36,6 +37,7 @@ use self::session::{Command, Session};
 use crate::agent::Order;
 use crate::container::Container;
 
+pub use bare::{Bare, BareEnd};
 pub use mishap::Mishap;
 pub use record::{Counters, Direction, FrameKind, FrameRecord, SessionView};
 pub use settings::{GatewaySettings, PayloadLimit, PayloadLimitKind, WireSettings};

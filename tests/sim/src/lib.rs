@@ -154,6 +154,30 @@ impl Sim {
         self.realm.gateway()
     }
 
+    /// A client that does no more than it must, on a session of its own to `host:port` by a task's container: what a
+    /// question takes here by itself.
+    ///
+    /// # Panics
+    /// When the container does not run.
+    pub async fn bare_client(
+        &self,
+        task: &str,
+        container: &str,
+        remote: &str,
+    ) -> Result<gateway::Bare, gateway::BareEnd> {
+        let found = self.realm.tasks().container(task, container);
+        let (host, port) = remote.rsplit_once(':').unwrap_or((remote, "0"));
+        let spec = gateway::SessionSpec {
+            id: format!("bare-{}", uuid::Uuid::new_v4().simple()),
+            task: task.to_owned(),
+            container: found.expect("the container runs"),
+            host: host.to_owned(),
+            port: port.to_owned(),
+            local_port: "0".to_owned(),
+        };
+        self.gateway().bare(spec).await
+    }
+
     /// Reads or alters the account; services then start or stop tasks to match.
     pub fn world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let answer = self.realm.world(act);

@@ -50,9 +50,18 @@ pub(super) fn session_state(session: &str, state: &str) -> Bytes {
     Bytes::from(state.to_string())
 }
 
+/// The acknowledgement that a client gives of a message of the agent's.
+pub(crate) fn acknowledgement_of(message: &ssm_proto::message::Message) -> Bytes {
+    acknowledgement_to("output_stream_data", message.id, message.seq)
+}
+
 pub(super) fn acknowledgement(id: MessageId, seq: i64) -> Bytes {
+    acknowledgement_to("input_stream_data", id, seq)
+}
+
+fn acknowledgement_to(kind: &str, id: MessageId, seq: i64) -> Bytes {
     Bytes::from(format!(
-        "{{\"AcknowledgedMessageType\":\"input_stream_data\",\"AcknowledgedMessageId\":\"{id}\",\
+        "{{\"AcknowledgedMessageType\":\"{kind}\",\"AcknowledgedMessageId\":\"{id}\",\
          \"AcknowledgedMessageSequenceNumber\":{seq},\"IsSequentialMessage\":true}}"
     ))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bastion_sim::gateway::{Direction, FrameKind, GatewaySettings, Mishap};
+use bastion_sim::gateway::{Direction, FrameKind, GatewaySettings, Mishap, SessionSpec};
 use futures_util::StreamExt as _;
 use ssm_proto::mux::frame::Command::{Psh, Syn};
 
@@ -120,4 +120,22 @@ async fn what_befalls_all_befalls_the_living() {
     assert_eq!(house.gateway.befall_all(&Mishap::CutClient), 1);
     assert_eq!(client.until_close().await, Close::Reset);
     assert!(!house.gateway.befall("dev-none", Mishap::Bye));
+}
+
+#[tokio::test]
+async fn a_bare_client_is_answered_without_any_token_or_signature() {
+    let (house, _client) = talking().await;
+    let spec = SessionSpec {
+        id: "bare-1".to_owned(),
+        task: "task".to_owned(),
+        container: house.container.clone(),
+        host: "echo.internal".to_owned(),
+        port: "5432".to_owned(),
+        local_port: "0".to_owned(),
+    };
+    let mut bare = tokio::time::timeout(LONG, house.gateway.bare(spec)).await.unwrap().unwrap();
+    for _ in 0..3 {
+        tokio::time::timeout(LONG, bare.ask(b"?")).await.unwrap().unwrap();
+    }
+    assert_eq!(house.gateway.session("bare-1").unwrap().down.repeated, 0);
 }

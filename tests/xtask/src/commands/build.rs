@@ -58,6 +58,38 @@ pub(crate) fn build(part: Part) -> Result<Built, Failure> {
     Ok(Built { bin: target()?.join(profile) })
 }
 
+/// How third-party clients are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// For tests.
+    Debug,
+    /// For measuring.
+    Release,
+}
+
+/// Builds the third-party clients and says where they are. They are a workspace of their own, so that what they need never
+/// reaches ours.
+///
+/// # Errors
+/// When something does not compile.
+pub(crate) fn peers(profile: Profile) -> Result<PathBuf, Failure> {
+    let manifest = workspace().join("tests/peers/Cargo.toml");
+    let dir = target()?.join("peers");
+    say("building the third-party clients");
+    let mut cargo = cargo();
+    cargo.args(["build", "--locked", "--manifest-path"]).arg(&manifest);
+    cargo.arg("--target-dir").arg(&dir);
+    let folder = match profile {
+        Profile::Debug => "debug",
+        Profile::Release => {
+            cargo.arg("--release");
+            "release"
+        }
+    };
+    run_loud(&mut cargo)?;
+    Ok(dir.join(folder))
+}
+
 /// Names packages on cargo's command line.
 fn packages<'a>(names: &[&'a str]) -> Vec<&'a str> {
     names.iter().flat_map(|name| ["--package", *name]).collect()

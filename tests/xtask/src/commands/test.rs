@@ -6,20 +6,17 @@
 mod tunnel;
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use xtask::Failure;
-use xtask::failure::run_loud;
-use xtask::place::workspace;
 use xtask::process::Process;
 use xtask::setup::venv::Venv;
-use xtask::setup::{Consent, mariadb, postgres, say, tools};
+use xtask::setup::{Consent, mariadb, postgres, tools};
 
-use super::build::{Part, build, cargo, target};
+use super::build::{Part, Profile, build, cargo, peers};
 
 /// Run every test, with everything that they need set up first
 #[derive(Debug, Args)]
@@ -45,7 +42,7 @@ impl Test {
         let postgres = postgres::Programs::ensure(consent)?;
         let mariadb = mariadb::Programs::ensure(consent)?;
         let venv = Venv::ensure(consent)?;
-        let peers = peers()?;
+        let peers = peers(Profile::Debug)?;
         let built = build(Part::All)?;
 
         let mut tests = cargo();
@@ -80,21 +77,6 @@ impl Test {
             Count { .. } => Err(Failure::unexpected("every test to pass", "the above")),
         }
     }
-}
-
-/// Third-party clients are a workspace of their own, so that what they need never reaches ours.
-fn peers() -> Result<PathBuf, Failure> {
-    let manifest = workspace().join("tests/peers/Cargo.toml");
-    let dir = target()?.join("peers");
-    say("building the third-party clients");
-    run_loud(
-        cargo()
-            .args(["build", "--locked", "--manifest-path"])
-            .arg(&manifest)
-            .arg("--target-dir")
-            .arg(&dir),
-    )?;
-    Ok(dir.join("debug"))
 }
 
 /// What cargo's own closing lines add up to.
