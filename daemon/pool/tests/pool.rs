@@ -216,6 +216,11 @@ fn where_no_successor_can_be_had_the_old_one_serves_on() {
     let next = it.visit("db");
     assert_eq!(it.through(next), Some(old), "the failure stands");
     assert_eq!(it.revoked, []);
+    it.after(secs(400));
+    it.end(waits);
+    assert_eq!(it.started.len(), 2, "nothing is tried again until somebody comes");
+    it.visit("db");
+    assert_eq!(it.started.len(), 3);
 }
 
 #[test]

@@ -37,17 +37,31 @@ fn a_live_session_keeps_it_up_and_its_end_lets_it_go() {
 }
 
 #[test]
-fn a_session_that_follows_another_keeps_it_up() {
+fn gaps_between_sessions_are_not_added_up() {
     under_every_shell(|shell| {
-        let mut it = Container::start(shell, watchdog(3, 3, 60), Space::Proc);
-        for _ in 0..3 {
-            let mut session = it.session(2);
+        let mut it = Container::start(shell, watchdog(5, 5, 60), Space::Proc);
+        for _ in 0..4 {
+            let mut session = it.session(1);
             while session.is_alive() {
+                assert!(it.is_alive(), "{shell:?}");
+            }
+            let over = Instant::now();
+            while over.elapsed() < Duration::from_secs(2) {
                 assert!(it.is_alive(), "{shell:?}");
             }
         }
         assert_eq!(it.ends(), 0);
-        it.lasted(6 + 2);
+        it.lasted(4 + 3 * 2 + 4);
+    });
+}
+
+#[test]
+fn once_there_was_a_session_the_first_ones_patience_is_over() {
+    under_every_shell(|shell| {
+        let mut it = Container::start(shell, watchdog(20, 2, 60), Space::Proc);
+        let _session = it.session(2);
+        assert_eq!(it.ends(), 0);
+        it.lasted(2 + 1);
     });
 }
 
