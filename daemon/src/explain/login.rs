@@ -49,8 +49,12 @@ fn helper_silent(profile: &str, program: &str) -> Problem {
 }
 
 fn keys(profile: &str) -> Problem {
-    let message = format!("the access keys of profile \"{profile}\" are not valid");
-    Problem::new("D18", Sort::Login, message).hint(format!("aws configure --profile {profile}"))
+    let message = format!("the access keys of profile \"{profile}\" are not valid any more");
+    Problem::new("D18", Sort::Login, message)
+        .hint(format!(
+            "if they are temporary, log in as you did: aws sso login --profile {profile}"
+        ))
+        .hint(format!("if they are your own: aws configure --profile {profile}"))
 }
 
 fn mfa(site: &str, profile: &str, serial: &str) -> Problem {

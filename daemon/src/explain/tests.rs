@@ -49,7 +49,7 @@ fn a_login_is_told_by_what_brings_a_new_one() {
     };
     let ended = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600));
     assert_eq!(hints(LoginWay::Sso { ended }), "aws sso login --profile legacy");
-    assert_eq!(hints(LoginWay::Keys), "aws configure --profile legacy");
+    assert!(hints(LoginWay::Keys).ends_with("aws configure --profile legacy"));
     let mfa = hints(LoginWay::Mfa { serial: "arn:aws:iam::1:mfa/dev".into() });
     assert!(mfa.starts_with("aws sts get-caller-identity --profile legacy"), "{mfa}");
     assert!(mfa.contains(
