@@ -265,7 +265,7 @@ impl Channel {
         // Whether or not anybody said that the one before was lost.
         self.socket_lost(now);
         self.road = Road::Free;
-        self.window.road_ready();
+        self.window.road_ready(self.outbox.next_number());
         self.outbox.resend_all();
         if self.keepalive.is_some() {
             self.keepalive = Some(now.instant + KEEPALIVE);

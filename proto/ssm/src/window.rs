@@ -35,6 +35,8 @@ pub(crate) struct Window {
     /// Whether it was all that kept somebody from sending, since the round began.
     limited: bool,
     round: Round,
+    /// The first message on this road.
+    road_begins: i64,
     quickest: Quickest,
 }
 
@@ -87,6 +89,7 @@ impl Window {
             threshold: most_bytes,
             limited: false,
             round: Round::default(),
+            road_begins: 0,
             quickest: Quickest::default(),
         }
     }
@@ -136,7 +139,7 @@ impl Window {
         {
             self.race = Race::Won;
         }
-        if certain && self.quickest.measured(took, now) {
+        if certain && number >= self.road_begins && self.quickest.measured(took, now) {
             // A queue of our own would be taken for the road's length: it is let run out, for a moment.
             self.threshold = self.bytes;
             self.bytes = self.bytes.min(LEAST_BYTES);
@@ -147,9 +150,11 @@ impl Window {
         }
     }
 
-    /// Takes in that the road is another one: what was measured is of the one before.
-    pub(crate) fn road_ready(&mut self) {
+    /// Takes in that the road is another one from the message with this number on: what was measured is
+    /// of the one before.
+    pub(crate) fn road_ready(&mut self, next: i64) {
         self.quickest = Quickest::default();
+        self.road_begins = next;
         self.round.quickest = None;
     }
 
@@ -317,6 +322,17 @@ mod tests {
         }
         assert!(longest < 100, "the queue was {longest} ms");
         assert!(road.acknowledged > 180 * 2_000 * 1000 * 9 / 10, "{}", road.acknowledged);
+    }
+
+    #[test]
+    fn another_road_is_not_measured_by_the_one_before() {
+        let mut road = Road::new(5, 60_000);
+        road.pass(1000, 0);
+        road.delay = 200;
+        road.window.road_ready(road.outbox.next_number());
+        road.pass(5000, 0);
+        let speed = road.per_second(0);
+        assert!(speed > 12_000, "{speed} KB/s");
     }
 
     #[test]
