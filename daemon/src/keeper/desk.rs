@@ -114,11 +114,6 @@ impl Running {
         running
     }
 
-    #[cfg(test)]
-    pub(super) fn use_ways(&mut self, ways: Arc<dyn crate::tunnels::Ways>) {
-        self.parts.tunnels = ways;
-    }
-
     /// Serves until the stop token fires.
     pub async fn run(mut self) {
         let stop = self.parts.tasks.stop_token();
@@ -271,6 +266,8 @@ impl Running {
                 let task = route.bastion.task.clone();
                 berth.task = Some(task.clone());
                 if starting {
+                    // Until it is stopped it is wanted: by a visit, by a hold, by whoever comes before its time is up.
+                    self.parts.tunnels.keep(&task, true);
                     berth.routes.insert(target.clone(), route);
                     self.started(bastion, &target, now);
                 }

@@ -64,6 +64,9 @@ impl Running {
         berth.routes.clear();
         let name = format!("stop {}", berth.target.name);
         berth.stopping |= task.is_some();
+        if let Some(task) = &task {
+            self.parts.tunnels.keep(task, false);
+        }
         if let (Some(desk), Some(task)) = (self.errand(bastion), task) {
             self.parts.tasks.spawn(name, errands::stop(desk, task));
         }

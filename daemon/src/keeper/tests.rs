@@ -1,18 +1,21 @@
 //! The keeper on a cloud that does as it is told, and on a clock that is turned by hand.
 
+mod crashes;
+mod manners;
+mod sleeps;
 mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bastion_api::{EventKind, State};
-use bastion_cloud::{Cloud, CloudError, DatabaseRef, Kind, Runs, Select, Site};
+use bastion_cloud::{Cloud, CloudError, DatabaseRef, Kind, LoginWay, Runs, Select, Site};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Holder, Keeper, Parts, Refusal, Running, Standing};
+use super::{Holder, JournaledSessions, Keeper, Parts, Refusal, Running, Standing};
 use crate::clock::{Clock, Hand};
-use crate::config::Target;
+use crate::config::{BastionCommand, OnStop, Target};
 use crate::events::Events;
 use crate::state::Journal;
 use crate::tasks::Tasks;
@@ -212,11 +215,11 @@ async fn a_task_that_nobody_knows_yet_is_ordered_to_stop_until_it_is_known() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_for_a_bastion_that_was_closed_is_asked_for_no_longer() {
-    let mut it = Story::prepare();
-    let clock = Clock::machine();
-    let parts = tunnels::Parts::new(it.tasks.clone(), clock.clone(), Events::new(clock));
-    it.running.use_ways(Arc::new(Tunnels::new(parts)));
-    let it = Story::run(it);
+    let it = Story::begin_with(|parts| {
+        let clock = Clock::machine();
+        let tunnels = tunnels::Parts::new(parts.tasks.clone(), clock.clone(), Events::new(clock));
+        parts.tunnels = Arc::new(Tunnels::new(tunnels));
+    });
     let visit = tokio::join!(it.keeper.lease("db", Holder::Visit), async {
         it.aws.until_called("session").await;
         it.keeper.close("db").await.unwrap();
@@ -228,7 +231,7 @@ async fn a_session_for_a_bastion_that_was_closed_is_asked_for_no_longer() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_wakes_a_keeper_of_cold_targets() {
-    let it = Story::prepare();
+    let it = Story::prepare(|_| {});
     let hour = Duration::from_secs(3600);
     assert!(tokio::time::timeout(hour, it.running.next_tick()).await.is_err());
 }
@@ -244,29 +247,26 @@ async fn each_time_that_nobody_uses_a_bastion_any_more_is_told() {
     assert_eq!(past.iter().filter(|event| event.kind == EventKind::BastionIdle).count(), 2);
 }
 
-/// A keeper of one target.
+/// A keeper of one target, and those that come after its death.
 struct Story {
     keeper: Keeper,
     aws: Arc<Told>,
     ways: Arc<Doors>,
     hand: Hand,
+    clock: Clock,
     events: Events,
     failures: mpsc::UnboundedReceiver<(Arc<Target>, Refusal)>,
-    _tasks: Ending,
-    _state: tempfile::TempDir,
+    journal: Journal,
+    /// What the next one's config says.
+    targets: Vec<Target>,
+    tasks: Ending,
+    state: tempfile::TempDir,
 }
 
 /// A keeper that does not run yet.
 struct Prepared {
-    keeper: Keeper,
     running: Running,
-    aws: Arc<Told>,
-    ways: Arc<Doors>,
-    hand: Hand,
-    events: Events,
-    failures: mpsc::UnboundedReceiver<(Arc<Target>, Refusal)>,
-    tasks: Tasks,
-    state: tempfile::TempDir,
+    story: Story,
 }
 
 /// Ends the keeper with its story.
@@ -279,39 +279,127 @@ impl Drop for Ending {
 }
 
 impl Story {
-    fn prepare() -> Prepared {
+    fn prepare(alter: impl FnOnce(&mut Parts)) -> Prepared {
         let (clock, hand) = Clock::by_hand();
-        let tasks = Tasks::new();
         let (aws, ways) = (Arc::new(Told::default()), Arc::new(Doors::default()));
+        let state = tempfile::tempdir().unwrap();
+        Self::live(clock, hand, aws, ways, state, vec![target()], alter)
+    }
+
+    fn live(
+        clock: Clock,
+        hand: Hand,
+        aws: Arc<Told>,
+        ways: Arc<Doors>,
+        state: tempfile::TempDir,
+        targets: Vec<Target>,
+        alter: impl FnOnce(&mut Parts),
+    ) -> Prepared {
+        let tasks = Tasks::new();
         let (tell, failures) = mpsc::unbounded_channel();
         let events = Events::new(clock.clone());
-        let state = tempfile::tempdir().unwrap();
         let (journal, scribe, left) = Journal::open(state.path()).unwrap();
         tasks.spawn("journal", async move { scribe.run(CancellationToken::new()).await.unwrap() });
         let cloud = Arc::clone(&aws) as Arc<dyn Cloud>;
-        let (keeper, running) = Keeper::new(Parts {
-            targets: vec![(Arc::new(target()), cloud)],
+        let pair = |target: &Target| (Arc::new(target.clone()), Arc::clone(&cloud));
+        let sites =
+            left.book.entries().iter().map(|entry| (entry.site.clone(), Arc::clone(&cloud)));
+        let mut parts = Parts {
+            targets: targets.iter().map(pair).collect(),
+            left_at: sites.collect(),
             left,
-            journal,
-            clock,
+            journal: journal.clone(),
+            clock: clock.clone(),
             events: events.clone(),
             tunnels: Arc::clone(&ways) as Arc<dyn Ways>,
             tasks: tasks.clone(),
             failures: tell,
             ..Parts::example(&state.path().join("other"))
-        });
-        Prepared { keeper, running, aws, ways, hand, events, failures, tasks, state }
+        };
+        alter(&mut parts);
+        let (keeper, running) = Keeper::new(parts);
+        let tasks = Ending(tasks);
+        let story = Self {
+            keeper,
+            aws,
+            ways,
+            hand,
+            clock,
+            events,
+            failures,
+            journal,
+            targets,
+            tasks,
+            state,
+        };
+        Prepared { running, story }
     }
 
     fn begin() -> Self {
-        Self::run(Self::prepare())
+        Self::begin_with(|_| {})
+    }
+
+    fn begin_with(alter: impl FnOnce(&mut Parts)) -> Self {
+        Self::run(Self::prepare(alter))
     }
 
     fn run(prepared: Prepared) -> Self {
-        let Prepared { keeper, running, aws, ways, hand, events, failures, tasks, state } =
-            prepared;
-        tasks.spawn("keeper", running.run());
-        Self { keeper, aws, ways, hand, events, failures, _tasks: Ending(tasks), _state: state }
+        let Prepared { running, story } = prepared;
+        story.tasks.0.spawn("keeper", running.run());
+        story
+    }
+
+    /// The keeper dies, with all its errands as far as anybody hears of them, and the next one begins.
+    async fn crash(&mut self) {
+        self.halt().await;
+        self.again().await;
+    }
+
+    /// A visit is under way when the keeper dies at this call.
+    async fn crash_at(&mut self, call: &str) {
+        let keeper = self.keeper.clone();
+        let visit = async move { keeper.lease("db", Holder::Visit).await };
+        tokio::select! {
+            came = visit => panic!("it was to hang: {came:?}"),
+            () = self.aws.until_called(call) => {}
+        }
+        self.crash().await;
+    }
+
+    /// The keeper dies.
+    async fn halt(&mut self) {
+        // What it has said until now is on disk; what its errands say from now on is not heard.
+        self.journal.write(bastion_pool::Record::Lowered { site: String::new() }).await.unwrap();
+        self.tasks.0.stop_token().cancel();
+    }
+
+    /// The next one begins.
+    async fn again(&mut self) {
+        let state = std::mem::replace(&mut self.state, tempfile::tempdir().unwrap());
+        let (aws, ways) = (Arc::clone(&self.aws), Arc::clone(&self.ways));
+        let (clock, hand) = (self.clock.clone(), self.hand.clone());
+        let targets = self.targets.clone();
+        *self = Self::run(Self::live(clock, hand, aws, ways, state, targets, |_| {}));
+        self.keeper.standings().await;
+    }
+
+    /// How much the journal says may be out there.
+    async fn left(&mut self) -> usize {
+        self.halt().await;
+        Journal::open(self.state.path()).unwrap().2.book.entries().len()
+    }
+
+    async fn reload(&self, targets: &[Target]) {
+        let cloud = Arc::clone(&self.aws) as Arc<dyn Cloud>;
+        let pair = |target: &Target| (Arc::new(target.clone()), Arc::clone(&cloud));
+        self.keeper.reload(targets.iter().map(pair).collect(), OnStop::Stop).await;
+    }
+
+    /// The machine sleeps, and the keeper sees it.
+    async fn sleep(&self, by: Duration) {
+        self.hand.sleep(by);
+        self.standing().await;
+        self.standing().await;
     }
 
     async fn standing(&self) -> Standing {
@@ -350,6 +438,13 @@ impl Story {
     fn told(&mut self) -> usize {
         std::iter::from_fn(|| self.failures.try_recv().ok()).count()
     }
+}
+
+/// A target whose bastions are a service's, which may be woken.
+fn service() -> (Arc<Target>, Arc<dyn Cloud>) {
+    let mut target = Target { scale_from_zero: true, ..target() };
+    target.site.runs = Runs::Service("bastion".to_owned());
+    (Arc::new(target), Arc::new(Told::default()))
 }
 
 fn target() -> Target {

@@ -61,7 +61,7 @@ pub(super) fn state(bastions: &[Seen], undecided: bool, failure: Option<&Refusal
         State::Unknown
     } else if is(|phase| matches!(phase, Phase::Starting { .. })) {
         State::Starting
-    } else if undecided {
+    } else if undecided && failure.is_none() {
         State::Unknown
     } else if is(|phase| matches!(phase, Phase::Draining { .. })) {
         State::Stopping
@@ -111,7 +111,8 @@ mod tests {
             state(&[seen(&draining, false)], false, Some(&Refusal::Closed)),
             State::Stopping
         );
-        assert_eq!(state(&[], true, Some(&Refusal::Closed)), State::Unknown);
+        assert_eq!(state(&[], true, None), State::Unknown);
+        assert_eq!(state(&[], true, Some(&Refusal::Closed)), State::Problem);
         assert_eq!(state(&[], false, Some(&Refusal::Closed)), State::Problem);
         assert_eq!(state(&[], false, None), State::Cold);
     }

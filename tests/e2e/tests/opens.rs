@@ -160,7 +160,9 @@ async fn targets_of_one_site_do_not_wait_for_each_other() {
         configs::SCRIPT_WAY
     );
     let house = Plan::new(&two).postgres().build().await;
-    house.sim().faults().add(bastion_sim::Fault::once("RunTask", bastion_sim::What::NoCapacity));
+    // The place has two zones: it is tried whole, and then each by itself.
+    let full = bastion_sim::Fault::on("RunTask", bastion_sim::What::NoCapacity).times(3);
+    house.sim().faults().add(full);
 
     let other = house.ctl(&["open", "other"]).await;
     assert_eq!(other.code(), Some(9), "{other}");

@@ -1,14 +1,16 @@
 //! A cloud, and tunnels through it, that do as they are told.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bastion_cloud::{
-    Bastion, Cloud, CloudError, Database, DatabaseRef, Identity, Kind, Login, Place, Progress,
-    Remote, Scaled, SecretRef, Seen, SessionGrant, SessionId, TaskEnd, TaskId, TaskSpec,
+    Bastion, Cloud, CloudError, Database, DatabaseRef, Identity, Kind, Login, LoginState, LoginWay,
+    Place, Progress, Remote, Scaled, SecretRef, Seen, SessionGrant, SessionId, Subnet, TaskEnd,
+    TaskFacts, TaskId, TaskSpec,
 };
+use bastion_pool::adopt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -22,17 +24,34 @@ pub(super) struct Told(Mutex<Orders>, Notify);
 struct Orders {
     calls: Vec<&'static str>,
     stopped: Vec<String>,
-    tokens: Vec<String>,
-    made: usize,
+    specs: Vec<TaskSpec>,
+    /// Every task that was made, by the token that it was asked for with.
+    made: Vec<(String, TaskId, Box<TaskFacts>)>,
     run: VecDeque<Result<TaskId, CloudError>>,
     held: Option<Arc<Notify>>,
+    swallow: Option<Swallow>,
     never_find: bool,
+    unreachable: bool,
+    hopeless: bool,
+    refused: bool,
     refuse_stop: bool,
     dead: bool,
     lag: usize,
-    listed: Vec<TaskId>,
+    foreign: Vec<(TaskId, Box<TaskFacts>)>,
     broken: bool,
+    zones: Vec<&'static str>,
+    desired: Option<u32>,
+    ended: Vec<String>,
     asked: CancellationToken,
+}
+
+/// Where a call is when its caller dies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Swallow {
+    /// It has not reached the cloud.
+    Call,
+    /// The cloud has done it, and has not answered yet.
+    Answer,
 }
 
 impl Told {
@@ -68,8 +87,28 @@ impl Told {
         Arc::clone(self.orders().held.insert(Arc::default()))
     }
 
+    /// The next RunTask never returns.
+    pub(super) fn swallow_run(&self, what: Swallow) {
+        self.orders().swallow = Some(what);
+    }
+
     pub(super) fn never_find(&self) {
         self.orders().never_find = true;
+    }
+
+    /// Nothing can be listed, and nothing looked at.
+    pub(super) fn unreachable(&self, unreachable: bool) {
+        self.orders().unreachable = unreachable;
+    }
+
+    /// The files say that there is no login.
+    pub(super) fn hopeless(&self, hopeless: bool) {
+        self.orders().hopeless = hopeless;
+    }
+
+    /// AWS does not know who we are.
+    pub(super) fn refuse_login(&self, refused: bool) {
+        self.orders().refused = refused;
     }
 
     pub(super) fn refuse_stop(&self, refuse: bool) {
@@ -80,7 +119,28 @@ impl Told {
     pub(super) fn break_run(&self, made: &str) {
         let mut orders = self.orders();
         orders.broken = true;
-        orders.listed = vec![task(made)];
+        orders.made.push((String::new(), task(made), facts("db")));
+    }
+
+    /// Puts a task of somebody else's beside ours.
+    pub(super) fn add_foreign(&self, name: &str, started_by: Option<&str>) {
+        let started_by = started_by.map(str::to_owned);
+        let facts = Box::new(TaskFacts { started_by, ..*facts("db") });
+        self.orders().foreign.push((task(name), facts));
+    }
+
+    /// The site has a subnet in each of these zones.
+    pub(super) fn zones(&self, zones: &[&'static str]) {
+        self.orders().zones = zones.to_vec();
+    }
+
+    /// The service is meant to run so many tasks.
+    pub(super) fn desire(&self, desired: u32) {
+        self.orders().desired = Some(desired);
+    }
+
+    pub(super) fn desired(&self) -> Option<u32> {
+        self.orders().desired
     }
 
     /// Returns once nobody asks for a session any more, where somebody did.
@@ -94,7 +154,11 @@ impl Told {
     }
 
     pub(super) fn revive(&self) {
-        self.orders().dead = false;
+        let mut orders = self.orders();
+        orders.dead = false;
+        let made: Vec<_> =
+            orders.made.iter().map(|(_, task, _)| task.as_str().to_owned()).collect();
+        orders.stopped.extend(made);
     }
 
     pub(super) fn lag(&self, answers: usize) {
@@ -105,37 +169,114 @@ impl Told {
         self.orders().stopped.clone()
     }
 
+    /// The sessions that were ended.
+    pub(super) fn ended(&self) -> Vec<String> {
+        self.orders().ended.clone()
+    }
+
+    /// The tasks that were made, by their names.
+    pub(super) fn made(&self) -> Vec<String> {
+        self.orders().made.iter().map(|(_, task, _)| task.as_str().to_owned()).collect()
+    }
+
+    pub(super) fn specs(&self) -> Vec<TaskSpec> {
+        self.orders().specs.clone()
+    }
+
+    /// How many different tokens tasks were asked for with.
     pub(super) fn tokens(&self) -> usize {
-        let mut tokens = self.orders().tokens.clone();
-        tokens.dedup();
+        let specs = self.specs();
+        let tokens: BTreeSet<&str> = specs.iter().map(|spec| spec.token.as_str()).collect();
         tokens.len()
     }
+}
+
+impl Orders {
+    /// The same token is the same task.
+    fn make(&mut self, spec: &TaskSpec) -> TaskId {
+        if let Some((_, task, _)) = self.made.iter().find(|(token, ..)| *token == spec.token) {
+            return task.clone();
+        }
+        let task = task(&format!("t{}", self.made.len() + 1));
+        let facts = TaskFacts {
+            started_by: Some(spec.started_by.clone()),
+            environment: spec.environment.clone(),
+            ..TaskFacts::default()
+        };
+        self.made.push((spec.token.clone(), task.clone(), Box::new(facts)));
+        task
+    }
+
+    fn see(&self, task: &TaskId) -> Seen {
+        let made = self.made.iter().find(|(_, known, _)| known == task).map(|(.., facts)| facts);
+        let foreign = self.foreign.iter().find(|(known, _)| known == task).map(|(_, facts)| facts);
+        let facts = made.or(foreign).cloned().unwrap_or_else(|| facts("db"));
+        if self.dead || self.stopped.contains(&task.as_str().to_owned()) {
+            let words = "it ended".to_owned();
+            Seen::Stopped(Box::new(TaskEnd { words, facts: *facts, ..TaskEnd::default() }))
+        } else {
+            Seen::Running { since: None, facts }
+        }
+    }
+}
+
+fn facts(target: &str) -> Box<TaskFacts> {
+    Box::new(TaskFacts {
+        started_by: Some("bastiond/test".to_owned()),
+        environment: vec![(adopt::TARGET_VARIABLE.to_owned(), target.to_owned())],
+        ..TaskFacts::default()
+    })
 }
 
 #[async_trait]
 impl Cloud for Told {
     async fn identity(&self) -> Result<Identity, CloudError> {
-        Err(fault(Kind::Invalid))
+        self.call("identity");
+        if self.orders().refused {
+            return Err(login());
+        }
+        Ok(Identity { account: "123456789012".to_owned(), arn: "arn:aws:iam::us".to_owned() })
+    }
+
+    async fn login_state(&self) -> LoginState {
+        if self.orders().hopeless { LoginState::Hopeless(login()) } else { LoginState::Promising }
     }
 
     async fn find_place(&self) -> Result<Place, CloudError> {
-        Ok(Place::default())
+        let orders = self.orders();
+        let subnet =
+            |zone: &&str| Subnet { id: format!("subnet-{zone}"), zone: Some((*zone).to_owned()) };
+        Ok(Place { subnets: orders.zones.iter().map(subnet).collect(), ..Place::default() })
     }
 
-    async fn find_database(&self, _: &DatabaseRef) -> Result<Database, CloudError> {
+    async fn find_database(&self, database: &DatabaseRef) -> Result<Database, CloudError> {
         self.call("find");
         let never = self.orders().never_find;
         if never {
             return std::future::pending().await;
         }
-        let remote = Remote { host: "db.internal".to_owned(), port: 5432 };
-        Ok(Database { remote, engine: None, managed_secret: None })
+        let host = match database {
+            DatabaseRef::Host(host, _) => host.clone(),
+            DatabaseRef::Rds(_) | DatabaseRef::Aurora(..) | DatabaseRef::Proxy(_) => {
+                "db.internal".to_owned()
+            }
+        };
+        Ok(Database { remote: Remote { host, port: 5432 }, engine: None, managed_secret: None })
     }
 
     async fn run_task(&self, spec: &TaskSpec) -> Result<TaskId, CloudError> {
-        let held = self.orders().held.take();
-        self.orders().tokens.push(spec.token.clone());
+        let (held, swallow) = {
+            let mut orders = self.orders();
+            orders.specs.push(spec.clone());
+            (orders.held.take(), orders.swallow.take())
+        };
+        if swallow == Some(Swallow::Answer) {
+            self.orders().make(spec);
+        }
         self.call("run");
+        if swallow.is_some() {
+            return std::future::pending().await;
+        }
         if let Some(held) = held {
             held.notified().await;
         }
@@ -143,17 +284,27 @@ impl Cloud for Told {
         if orders.broken {
             return Err(fault(Kind::Service));
         }
-        orders.run.pop_front().unwrap_or_else(|| {
-            orders.made += 1;
-            Ok(task(&format!("t{}", orders.made)))
-        })
+        if let Some(answer) = orders.run.pop_front() {
+            return answer;
+        }
+        Ok(orders.make(spec))
     }
 
     async fn service_task(&self) -> Result<TaskId, CloudError> {
-        Err(fault(Kind::Invalid))
+        match self.orders().desired {
+            Some(0) => Err(fault(Kind::ScaledToZero)),
+            Some(_) => Ok(task("service")),
+            None => Err(fault(Kind::Invalid)),
+        }
     }
 
-    async fn scale_service(&self, _: u32, _: u32) -> Result<Scaled, CloudError> {
+    async fn scale_service(&self, from: u32, to: u32) -> Result<Scaled, CloudError> {
+        self.call("scale");
+        let mut orders = self.orders();
+        if orders.desired != Some(from) {
+            return Ok(Scaled::Already(orders.desired.unwrap_or_default()));
+        }
+        orders.desired = Some(to);
         Ok(Scaled::ByUs)
     }
 
@@ -174,20 +325,26 @@ impl Cloud for Told {
     async fn see_tasks(&self, tasks: &[TaskId]) -> Result<Vec<Seen>, CloudError> {
         self.call("see");
         let mut orders = self.orders();
+        if orders.unreachable {
+            return Err(fault(Kind::Unreachable));
+        }
         if orders.lag > 0 {
             orders.lag -= 1;
-            return Ok(vec![Seen::Missing]);
+            return Ok(vec![Seen::Missing; tasks.len()]);
         }
-        let ended = orders.dead || orders.stopped.contains(&tasks[0].as_str().to_owned());
-        Ok(vec![if ended {
-            Seen::Stopped(Box::new(TaskEnd { words: "it ended".to_owned(), ..TaskEnd::default() }))
-        } else {
-            Seen::Running { since: None, facts: Box::default() }
-        }])
+        Ok(tasks.iter().map(|task| orders.see(task)).collect())
     }
 
     async fn list_tasks(&self, _: &str) -> Result<Vec<TaskId>, CloudError> {
-        Ok(self.orders().listed.clone())
+        self.call("list");
+        let orders = self.orders();
+        if orders.unreachable {
+            return Err(fault(Kind::Unreachable));
+        }
+        let ours = orders.made.iter().map(|(_, task, _)| task);
+        let foreign = orders.foreign.iter().map(|(task, _)| task);
+        let lives = |task: &&TaskId| !orders.stopped.contains(&task.as_str().to_owned());
+        Ok(ours.chain(foreign).filter(lives).cloned().collect())
     }
 
     async fn stop_task(&self, task: &TaskId, _: &str) -> Result<(), CloudError> {
@@ -216,7 +373,8 @@ impl Cloud for Told {
         Err(fault(Kind::Invalid))
     }
 
-    async fn end_session(&self, _: &SessionId) -> Result<(), CloudError> {
+    async fn end_session(&self, session: &SessionId) -> Result<(), CloudError> {
+        self.orders().ended.push(session.as_str().to_owned());
         Ok(())
     }
 
@@ -225,31 +383,60 @@ impl Cloud for Told {
     }
 }
 
+fn login() -> CloudError {
+    fault(Kind::Login { profile: None, way: LoginWay::Unknown })
+}
+
 /// Tunnels that stand at once, unless they are refused.
 #[derive(Debug, Default)]
-pub(super) struct Doors(Mutex<(bool, Vec<String>)>);
+pub(super) struct Doors(Mutex<Manner>);
+
+#[derive(Debug, Default)]
+struct Manner {
+    refuse: bool,
+    /// Set while tunnels do not answer after a sleep; the notice lets them.
+    silent: Option<Arc<Notify>>,
+    closed: Vec<String>,
+    proved: Vec<String>,
+}
 
 impl Doors {
+    fn manner(&self) -> std::sync::MutexGuard<'_, Manner> {
+        self.0.lock().unwrap()
+    }
+
     pub(super) fn refuse(&self) {
-        self.0.lock().unwrap().0 = true;
+        self.manner().refuse = true;
+    }
+
+    /// Whoever asks whether a tunnel lives waits for the notice.
+    pub(super) fn keep_silent(&self) -> Arc<Notify> {
+        Arc::clone(self.manner().silent.insert(Arc::default()))
     }
 
     pub(super) fn closed(&self) -> Vec<String> {
-        self.0.lock().unwrap().1.clone()
+        self.manner().closed.clone()
+    }
+
+    /// Where the tunnels led that were opened.
+    pub(super) fn proved(&self) -> Vec<String> {
+        self.manner().proved.clone()
     }
 }
 
 #[async_trait]
 impl Ways for Doors {
-    async fn prove(&self, _: &Route, _: Duration) -> Result<(), TunnelFailure> {
-        if self.0.lock().unwrap().0 {
+    async fn prove(&self, route: &Route, _: Duration) -> Result<(), TunnelFailure> {
+        let mut manner = self.manner();
+        if manner.refuse {
             return Err(TunnelFailure::Session(fault(Kind::NotConnected)));
         }
+        manner.proved.push(route.remote.host.clone());
         Ok(())
     }
 
     async fn close(&self, task: &TaskId) {
-        self.0.lock().unwrap().1.push(task.as_str().to_owned());
+        self.manner().closed.push(task.as_str().to_owned());
     }
 
     async fn close_route(&self, task: &TaskId, _: &Remote) {
@@ -269,6 +456,11 @@ impl Ways for Doors {
     }
 
     async fn prove_alive(&self, _: &TaskId) -> bool {
+        let silent = self.manner().silent.clone();
+        if let Some(silent) = silent {
+            silent.notified().await;
+            self.manner().silent = None;
+        }
         true
     }
 
