@@ -24,6 +24,7 @@ use crate::config::Target;
 use crate::events::Events;
 use crate::tasks::Tasks;
 
+mod berth;
 mod book;
 mod failover;
 mod fleet;
@@ -36,7 +37,8 @@ mod tend;
 pub use book::{Nowhere, SessionBook, TunnelLog};
 pub use sizes::Sizes;
 
-use fleet::{Choice, Coming, Fleet, Key, Opened, Tending};
+use berth::{Coming, Opened};
+use fleet::{Choice, Fleet, Key, Tending};
 
 /// What the keeper asks of tunnels.
 #[async_trait]

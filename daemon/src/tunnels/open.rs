@@ -9,11 +9,11 @@ use std::time::Duration;
 use bastion_api::EventKind;
 use bastion_cloud::{CloudError, Remote};
 use ssm_tunnel::{Closed, OpenError, Options, State, Tunnel};
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use super::fleet::{Arrival, Opened, Order};
+use super::berth::{Door, Opened};
+use super::fleet::{Arrival, Order};
 use super::returning::{Returning, grant};
 use super::tend::Wish;
 use super::{Route, Trouble, TunnelFailure, Tunnels};
@@ -321,9 +321,7 @@ pub(super) async fn addresses_of(remote: &Remote) -> BTreeSet<IpAddr> {
 }
 
 /// Waits for a door's answer.
-pub(super) async fn answer(
-    door: &mut watch::Receiver<Option<Result<Opened, TunnelFailure>>>,
-) -> Result<Opened, TunnelFailure> {
+pub(super) async fn answer(door: &mut Door) -> Result<Opened, TunnelFailure> {
     // The opener always answers: it is a task that the daemon's own end alone cuts short.
     let answer = door.wait_for(Option::is_some).await;
     let answer = answer.ok().and_then(|answer| (*answer).clone());
