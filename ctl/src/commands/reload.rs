@@ -9,7 +9,7 @@ use crate::words::{clean, count};
 
 /// Have bastiond read its config again
 ///
-/// Who is connected stays connected. A faulty file changes nothing, and all of its faults are told.
+/// Who is connected stays connected, but for targets that the file no longer names. A faulty file changes nothing, and all of its faults are told.
 #[derive(Args, Debug)]
 pub(crate) struct Reload {}
 
@@ -36,7 +36,11 @@ fn said(answer: &ReloadAnswer) -> Vec<String> {
         lines.push(format!("added {}", clean(name)));
     }
     for dropped in &answer.dropped {
-        lines.push(format!("dropped {}{}", clean(&dropped.name), visits(dropped.visits)));
+        let ended = match dropped.visits {
+            0 => String::new(),
+            some => format!("; {} ended", count(u64::from(some), "visit")),
+        };
+        lines.push(format!("dropped {}{ended}", clean(&dropped.name)));
     }
     for altered in &answer.altered {
         let keys = clean(&altered.keys.join(", "));

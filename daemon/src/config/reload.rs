@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   old ──┐                ┌─▶ added       its listeners are opened
-//!         ├──▶ Plan::new ──┼─▶ dropped     its listeners are closed, its visits go on until they end
+//!         ├──▶ Plan::new ──┼─▶ dropped     its listeners are closed, its visits told so and ended, its bastion stopped
 //!   new ──┘                ├─▶ altered     new visits meet what is new; those that are there end as they came
 //!                          ├─▶ unchanged
 //!                          └─▶ what waits for the next start
@@ -100,6 +100,7 @@ fn changed(old: &Target, new: &Target) -> Vec<&'static str> {
         payload_probing,
         first_byte_timeout,
         silent_after,
+        patience,
         max_life,
         command,
         share,
@@ -124,6 +125,7 @@ fn changed(old: &Target, new: &Target) -> Vec<&'static str> {
         ("payload_probing", *payload_probing != new.payload_probing),
         ("first_byte_timeout", *first_byte_timeout != new.first_byte_timeout),
         ("silent_after", *silent_after != new.silent_after),
+        ("patience", *patience != new.patience),
         ("max_life", *max_life != new.max_life),
         ("command", *command != new.command),
         ("share", *share != new.share),

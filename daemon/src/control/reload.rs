@@ -7,8 +7,8 @@
 //!   close listeners that are gone ──▶ keeper takes the targets ──▶ open listeners that are new
 //! ```
 //!
-//! Visits that are there feel nothing of it, but those of a target that is dropped: they end with its bastion's use. The
-//! ones of an altered target end as they came.
+//! Visits that are there feel nothing of it, but those of a target that is dropped: they are ended, and told why. The ones
+//! of an altered target go on as they came.
 
 use axum::extract::State;
 use bastion_api::{AlteredTarget, DroppedTarget, EventKind, ReloadAnswer, SCHEMA_VERSION};

@@ -44,11 +44,14 @@ pub(super) fn find(months: &Months, wanted: &Wanted, now: Timestamp) -> io::Resu
             }
         },
     )?;
+    // Most are written when they happen; a bastion's are, when AWS has told of it.
+    let mut records = Vec::from(records);
+    records.sort_by_key(AuditRecord::time);
     Ok(Audit {
         schema_version: SCHEMA_VERSION,
         since,
         until,
-        records: records.into(),
+        records,
         left_off,
         by: wanted.by,
         rows: sums.into_iter().map(|(name, sum)| sum.row(name)).collect(),

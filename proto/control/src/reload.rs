@@ -37,7 +37,7 @@ pub struct ReloadAnswer {
 pub struct DroppedTarget {
     /// Its name.
     pub name: String,
-    /// How many visits go on until they end by themselves; its bastion is stopped then.
+    /// How many visits were ended with it; its bastion is stopped.
     #[serde(default)]
     pub visits: u32,
 }

@@ -61,7 +61,7 @@ impl Postgres {
                 .args(["-c", if tls { "ssl=on" } else { "ssl=off" }])
                 // Nothing here outlives a crash of the machine, nor should it.
                 .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
-                .args(["-c", "max_connections=200", "-c", "log_connections=on"])
+                .args(["-c", "max_connections=300", "-c", "log_connections=on"])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(log),
