@@ -4,13 +4,13 @@
 //! stable, and README lists them. A function a kind of failure, in the order of their names, no logic. What AWS and a
 //! tunnel may do has rooms of its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bastion_api::{ConfigFault, Problem, ProblemKind as Sort, VisitStatus};
 use bastion_cloud::Remote;
 
 use crate::config::Target;
-use crate::keeper::Refusal;
+use crate::keeper::{Refusal, Start};
 use crate::ledger::LedgerError;
 use crate::listen::shadow::Owner;
 use crate::state::NotWritten;
@@ -205,6 +205,23 @@ fn silent(target: &Target, after: Duration) -> Problem {
         .hint(format!("bastionctl open {}", target.name))
 }
 
+/// Its bastion is on its way, and the visitor would not wait for it.
+pub fn still_starting(target: &Target, start: &Start, now: Instant) -> Problem {
+    let stage = start.stage.map_or("", bastion_api::Stage::words);
+    let left = start.since.zip(start.estimate);
+    let left = left.map(|(since, takes)| takes.saturating_sub(now.duration_since(since)).as_secs());
+    let (when, again) = match left {
+        Some(left @ 1..) => (format!("ready in about {left} s"), format!("in about {left} s")),
+        Some(0) | None => ("ready soon".to_owned(), "in half a minute".to_owned()),
+    };
+    let message = format!("{} is starting ({stage}), {when}", target.name);
+    Problem::new("D06", Sort::TimedOut, message)
+        .because(
+            "its bastion had nobody to serve and was stopped; it starts when somebody connects",
+        )
+        .hint(format!("connect again {again}, or set the connect timeout to 120 s"))
+}
+
 fn stopping(target: &Target) -> Problem {
     let message = format!("bastiond is stopping, and {} with it", target.name);
     Problem::new("D31", Sort::NotRunning, message).hint("systemctl --user start bastiond")
@@ -213,7 +230,10 @@ fn stopping(target: &Target) -> Problem {
 fn task_gone(target: &Target, words: &str) -> Problem {
     let message = format!("the bastion for {} is gone", target.name);
     let problem = Problem::new("D14", Sort::BastionFailed, message);
-    let problem = if words.is_empty() { problem } else { problem.because(words) };
+    // The cloud's words stand in the first line, and the task's own below.
+    let mut lines = words.lines();
+    let problem = lines.next().map(str::to_owned).into_iter().fold(problem, Problem::because);
+    let problem = lines.fold(problem, |problem, line| problem.because(format!("its log: {line}")));
     problem.hint("connect again: the next visit starts another")
 }
 

@@ -47,6 +47,7 @@ pub(crate) fn end(task: &Task) -> Option<TaskEnd> {
         container_reason: broken.and_then(Container::reason).map(str::to_owned),
         words: words.join("; "),
         reason,
+        log: Vec::new(),
         facts: facts(task),
     })
 }

@@ -187,7 +187,7 @@ pub struct TaskTimes {
     pub stopped: Option<SystemTime>,
 }
 
-/// How a task came to its end. Prints as the cloud's words.
+/// How a task came to its end. Prints as the cloud's words in one line, and the last lines of its log below.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TaskEnd {
     /// The cloud's code: `TaskFailedToStart`, `EssentialContainerExited`, …
@@ -202,13 +202,23 @@ pub struct TaskEnd {
     pub container_reason: Option<String>,
     /// All of it in one line, every container's own words included.
     pub words: String,
+    /// The last lines of its log, where somebody has asked for them ([`Cloud::task_logs`](crate::Cloud::task_logs)).
+    pub log: Vec<String>,
     /// What else is known of the task.
     pub facts: TaskFacts,
 }
 
+impl TaskEnd {
+    /// Whether its container ended by itself, so that its log may tell why.
+    pub fn is_its_own(&self) -> bool {
+        matches!(self.class, EndClass::Exited | EndClass::Memory)
+    }
+}
+
 impl fmt::Display for TaskEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
+        f.write_str(&self.words)?;
+        self.log.iter().try_for_each(|line| write!(f, "\n{line}"))
     }
 }
 

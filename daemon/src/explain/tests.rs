@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bastion_api::{Problem, ProblemKind as Sort};
-use bastion_cloud::{CloudError, EndClass, Kind, LoginWay, TaskId};
+use bastion_cloud::{CloudError, EndClass, Kind, LoginWay, TaskEnd, TaskId};
 use ssm_tunnel::{Closed, OpenError, StreamError};
 
 use super::{cloud, refusal};
@@ -121,6 +121,19 @@ fn every_end_of_a_task_is_told_apart_and_its_last_words_come_last() {
         assert!(!messages.contains(&problem.message), "{}", problem.message);
         messages.push(problem.message);
     }
+}
+
+#[test]
+fn a_bastion_that_is_gone_tells_the_clouds_words_and_its_own() {
+    let end = TaskEnd {
+        words: "Essential container in task exited".to_owned(),
+        log: vec!["out of disk".to_owned()],
+        ..TaskEnd::default()
+    };
+    let problem = refusal(&target(), &Refusal::TaskGone(end.to_string()));
+    assert_eq!(problem.causes, ["Essential container in task exited", "its log: out of disk"]);
+    let silent = refusal(&target(), &Refusal::TaskGone(String::new()));
+    assert!(silent.causes.is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bastion_cloud::{Bastion, Seen, TaskId};
+use bastion_cloud::{Bastion, Seen, TaskEnd, TaskId};
 use bastion_pool::{BastionId, Record};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -34,9 +34,13 @@ pub(in crate::keeper) async fn look(post: Post, tasks: Vec<(BastionId, TaskId)>)
             let mut missing = Vec::new();
             for ((bastion, task), seen) in unclear.into_iter().zip(seen) {
                 match seen {
-                    Seen::Stopping(end) => tell(bastion, News::Lost(task, end)),
+                    Seen::Stopping(end) => {
+                        let end = with_log(&post, &task, end).await;
+                        tell(bastion, News::Lost(task, end));
+                    }
                     Seen::Stopped(end) => {
                         post.journal.note(Record::Gone { task: task.clone() });
+                        let end = with_log(&post, &task, end).await;
                         tell(bastion, News::Gone(task, End::Told(end)));
                     }
                     Seen::Missing => missing.push((bastion, task)),
@@ -70,6 +74,18 @@ pub(in crate::keeper) async fn look(post: Post, tasks: Vec<(BastionId, TaskId)>)
     for (bastion, _) in tasks {
         tell(bastion, News::Looked);
     }
+}
+
+/// The end with the task's last words, where they may tell why it came.
+async fn with_log(post: &Post, task: &TaskId, mut end: Box<TaskEnd>) -> Box<TaskEnd> {
+    if end.is_its_own() {
+        match timeout(LOG_PATIENCE, post.cloud.task_logs(task)).await {
+            Ok(Ok(log)) => end.log = log,
+            Ok(Err(err)) => debug!(%task, %err, "no log"),
+            Err(_) => debug!(%task, "no log in time"),
+        }
+    }
+    end
 }
 
 /// After a sleep: asks until it is proven that the task is there and that a tunnel through it answers, or that the task
@@ -146,6 +162,9 @@ pub(in crate::keeper) async fn join(desk: Desk, task: TaskId, agent: Option<Bast
     let target = desk.target.name.clone();
     desk.tell(News::Joined(target, came));
 }
+
+/// How long people wait to hear of a task's end for its last words.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long visits wait for the proof after a sleep: a laptop's network is back within some seconds.
 const WAKE_PATIENCE: Duration = Duration::from_secs(15);
