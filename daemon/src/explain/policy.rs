@@ -34,6 +34,13 @@ fn forbidden(target: &Target, action: &str, resource: Option<&str>) -> Problem {
     }
 }
 
+fn no_such_assignment(target: &Target) -> Problem {
+    let message = format!("your AWS SSO login may not take the role of site {}", target.site.name);
+    Problem::new("D19", Sort::NotPermitted, message)
+        .because("the login is good, and its account or role is not assigned to you")
+        .hint("look at sso_account_id and sso_role_name in the profile, or ask for the assignment")
+}
+
 fn not_allowed(target: &Target, action: &str, resource: Option<&str>) -> Problem {
     let message = format!("AWS does not permit {action} at site {}", target.site.name);
     let problem = Problem::new("D19", Sort::NotPermitted, message)
@@ -42,13 +49,6 @@ fn not_allowed(target: &Target, action: &str, resource: Option<&str>) -> Problem
         "add to its policy: {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": [{}]}}",
         resources(target, action, resource)
     ))
-}
-
-fn no_such_assignment(target: &Target) -> Problem {
-    let message = format!("your AWS SSO login may not take the role of site {}", target.site.name);
-    Problem::new("D19", Sort::NotPermitted, message)
-        .because("the login is good, and its account or role is not assigned to you")
-        .hint("look at sso_account_id and sso_role_name in the profile, or ask for the assignment")
 }
 
 fn not_trusted(target: &Target, role: Option<&str>) -> Problem {
