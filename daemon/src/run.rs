@@ -26,6 +26,7 @@ use crate::explain;
 use crate::host::{self, Asked, Notice};
 use crate::keeper::{JournaledSessions, Keeper, Parts, Refusal};
 use crate::ledger::Ledger;
+use crate::listen::authority::Authority;
 use crate::listen::peer::Finder;
 use crate::listen::{self, Engines, House, Listeners, Opening, Roster, unix};
 use crate::state::{Journal, Left, StateDir, StateError};
@@ -123,6 +124,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
         engines: Engines::remembered(state.path()),
         events: events.clone(),
         ledger: ledger.clone(),
+        authority: Arc::new(Authority::new(state.path())),
         finder,
         clock: clock.clone(),
         uid: host::uid(),

@@ -207,6 +207,7 @@ impl<'f> Check<'f> {
             payload_probing: rules.payload_probing,
             first_byte_timeout: own.first_byte_timeout.unwrap_or(rules.first_byte_timeout),
             silent_after: own.silent_after.unwrap_or(rules.silent_after),
+            patience: own.patience.unwrap_or(rules.patience),
             max_life: rules.max_life,
             command: rules.command,
             share: rules.share,

@@ -46,6 +46,7 @@ pub(super) struct OwnRules {
     pub(super) max_bastions: Field<i64>,
     pub(super) first_byte_timeout: Field<String>,
     pub(super) silent_after: Field<String>,
+    pub(super) patience: Field<String>,
 }
 
 /// `[site.NAME]`
@@ -271,5 +272,6 @@ fn own_rules(from: &mut Reader<'_, '_>) -> OwnRules {
         max_bastions: from.count("max_bastions", 2),
         first_byte_timeout: from.duration("first_byte_timeout"),
         silent_after: from.duration("silent_after"),
+        patience: from.duration("patience"),
     }
 }

@@ -112,6 +112,8 @@ pub struct Target {
     pub first_byte_timeout: Duration,
     /// How long a visit may move nothing and still keep its bastion; none where for ever.
     pub silent_after: Option<Duration>,
+    /// How long its visitors may be kept waiting for a bastion.
+    pub patience: Patience,
     /// How long a bastion may live at all.
     pub max_life: Duration,
     /// What a bastion's container runs.
@@ -150,6 +152,16 @@ pub enum KeepAlive {
     Auto,
     /// Its sessions end as the account's idle limit says.
     Never,
+}
+
+/// How long a visitor may be kept waiting for a bastion before it is told why.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Patience {
+    /// As long as its program is known to wait; else until the start fails.
+    #[default]
+    Auto,
+    /// So long, whoever it is.
+    AtMost(Duration),
 }
 
 /// What a bastion's container runs.

@@ -7,7 +7,9 @@ use bastion_api::{ConfigFault, ConfigReport, SCHEMA_VERSION};
 use bastion_cloud::{AuroraEndpoint, DatabaseRef, Runs, SecretRef, Select};
 use serde_json::{Map, Value, json};
 
-use super::{Allow, BastionCommand, Config, Faults, KeepAlive, Listen, Rules, SiteConfig, Target};
+use super::{
+    Allow, BastionCommand, Config, Faults, KeepAlive, Listen, Patience, Rules, SiteConfig, Target,
+};
 
 /// Reports what [`super::load`] made of the config, whether it is good or not.
 pub fn report(explicit: Option<&Path>, loaded: &Result<Config, Faults>) -> ConfigReport {
@@ -100,6 +102,7 @@ impl Rules {
             "payload_probing": self.payload_probing,
             "first_byte_timeout_seconds": self.first_byte_timeout.as_secs_f64(),
             "silent_after_seconds": self.silent_after.map_or(0, |time| time.as_secs()),
+            "patience_seconds": self.patience.seconds(),
             "price_per_hour": self.price_per_hour,
         });
         let more = if service {
@@ -116,6 +119,16 @@ impl Rules {
         };
         merge(&mut shown, more);
         shown
+    }
+}
+
+impl Patience {
+    /// None where it depends on the visitor.
+    fn seconds(self) -> Option<u64> {
+        match self {
+            Self::Auto => None,
+            Self::AtMost(time) => Some(time.as_secs()),
+        }
     }
 }
 
@@ -149,6 +162,7 @@ impl Target {
             "max_bastions": self.max_bastions,
             "first_byte_timeout_seconds": self.first_byte_timeout.as_secs_f64(),
             "silent_after_seconds": self.silent_after.map_or(0, |time| time.as_secs()),
+            "patience_seconds": self.patience.seconds(),
             "allow": self.allow.words(),
         });
         merge(

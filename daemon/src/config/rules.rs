@@ -8,7 +8,7 @@ use bastion_cloud::Runs;
 use super::check::Check;
 use super::fault::Faults;
 use super::file::{self, At, Field};
-use super::{Allow, BastionCommand, Config, KeepAlive, Listen, OnStop, words};
+use super::{Allow, BastionCommand, Config, KeepAlive, Listen, OnStop, Patience, words};
 
 /// What a site says about its bastions and tunnels, for all of its targets.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,8 @@ pub struct Rules {
     pub first_byte_timeout: Duration,
     /// How long a visit may move nothing and still keep its bastion; none where for ever.
     pub silent_after: Option<Duration>,
+    /// How long a visitor may be kept waiting for a bastion.
+    pub patience: Patience,
     /// How long a bastion may live at all.
     pub max_life: Duration,
     /// What a bastion's container runs.
@@ -46,6 +48,7 @@ impl Default for Rules {
             payload_probing: true,
             first_byte_timeout: FIRST_BYTE_TIMEOUT,
             silent_after: Some(SILENT_AFTER),
+            patience: Patience::Auto,
             max_life: MAX_LIFE,
             command: BastionCommand::Watchdog,
             share: false,
@@ -108,6 +111,7 @@ impl Check<'_> {
             payload_probing: flag(written.payload_probing, default.payload_probing),
             first_byte_timeout: own.first_byte_timeout.unwrap_or(default.first_byte_timeout),
             silent_after: own.silent_after.unwrap_or(default.silent_after),
+            patience: own.patience.unwrap_or(default.patience),
             max_life: max_life.unwrap_or(default.max_life),
             command: command.unwrap_or(default.command),
             share: flag(written.share, default.share),
@@ -131,6 +135,13 @@ impl Check<'_> {
                     return Some(None);
                 }
                 check.duration(at, "silent_after", SHORTEST_SILENCE, LONGEST_SILENCE).map(Some)
+            }),
+            patience: self.maybe(written.patience, |check, at| {
+                if at.value.trim() == "auto" {
+                    return Some(Patience::Auto);
+                }
+                let most = check.duration(at, "patience", SHORTEST_PATIENCE, LONGEST_PATIENCE);
+                most.map(Patience::AtMost)
             }),
         }
     }
@@ -272,6 +283,7 @@ pub(super) struct OwnRules {
     pub(super) max_bastions: Option<usize>,
     pub(super) first_byte_timeout: Option<Duration>,
     pub(super) silent_after: Option<Option<Duration>>,
+    pub(super) patience: Option<Patience>,
 }
 
 /// Checks `[daemon]` where it is written.
@@ -315,6 +327,8 @@ const SHORTEST_FIRST_BYTE: Duration = Duration::from_secs(1); // less is a slow 
 const LONGEST_FIRST_BYTE: Duration = Duration::from_secs(600); // beyond it the visitor itself has long given up
 const SHORTEST_SILENCE: Duration = Duration::from_secs(60); // less would cut a query that thinks
 const LONGEST_SILENCE: Duration = Duration::from_secs(7 * 24 * 3600); // as the longest idle time
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(1); // less is no wait at all
+const LONGEST_PATIENCE: Duration = Duration::from_secs(3600); // beyond it every start has failed or come
 const SHORTEST_LIFE: Duration = Duration::from_secs(30 * 60); // a successor has to be started before the end
 const LONGEST_LIFE: Duration = Duration::from_secs(14 * 24 * 3600); // two weeks: Fargate retires older ones by itself
 const DEAREST: f64 = 1000.0; // US dollars an hour: more is a figure for a month

@@ -41,6 +41,7 @@ fn the_example_means_what_it_says() {
         payload_probing: true,
         first_byte_timeout: Duration::from_secs(10),
         silent_after: Some(minutes(60)),
+        patience: Patience::Auto,
         max_life: minutes(12 * 60),
         command: BastionCommand::Watchdog,
         share: false,
@@ -240,7 +241,7 @@ fn a_report_shows_the_config_as_meant() {
         "launch": "FARGATE", "assign_public_ip": false,
         "idle_timeout_seconds": 900, "start_timeout_seconds": 180, "endpoints": [],
         "tunnels_per_bastion": 2, "max_bastions": 1, "keepalive": "auto", "payload_probing": true,
-        "first_byte_timeout_seconds": 10.0, "silent_after_seconds": 3600, "price_per_hour": null,
+        "first_byte_timeout_seconds": 10.0, "silent_after_seconds": 3600, "patience_seconds": null, "price_per_hour": null,
         "max_life_seconds": 43200, "command": "watchdog", "share": false,
     } });
     assert_eq!(report.sites, expected);
@@ -249,7 +250,7 @@ fn a_report_shows_the_config_as_meant() {
         "database": "neuraKnot", "user": "postgres", "password": { "secret": "prod/neuraKnot" },
         "profile": "prod", "region": "ap-northeast-1",
         "idle_timeout_seconds": 900, "start_timeout_seconds": 180, "endpoints": [],
-        "max_bastions": 1, "first_byte_timeout_seconds": 10.0, "silent_after_seconds": 3600,
+        "max_bastions": 1, "first_byte_timeout_seconds": 10.0, "silent_after_seconds": 3600, "patience_seconds": null,
         "allow": ["same-user"],
     } });
     assert_eq!(report.targets, expected);

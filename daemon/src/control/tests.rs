@@ -175,6 +175,7 @@ fn desk(state: &Path, targets: &str) -> Desk {
         roster: Roster::default(),
         engines: Engines::remembered(state),
         ledger: Ledger::open(state, clock.clone()).unwrap(),
+        authority: Arc::new(crate::listen::authority::Authority::new(state)),
         finder: Finder::new().0,
         events,
         clock,

@@ -196,6 +196,11 @@ impl Keeper {
         answered.await.unwrap_or_default()
     }
 
+    /// How far a target's start has come at this moment.
+    pub fn start(&self, target: &str) -> Start {
+        self.watch_start(target).map(|start| *start.borrow()).unwrap_or_default()
+    }
+
     /// How far a target's start has come, now and from now on.
     pub fn watch_start(&self, target: &str) -> Option<watch::Receiver<Start>> {
         self.starts.of(target)

@@ -10,7 +10,10 @@
 //! a port may go from one target to another. Visits that are there go on as they came; a new one meets what the config
 //! says now.
 
+pub mod authority;
+mod counted;
 mod engines;
+mod excuse;
 mod moved;
 pub mod peer;
 mod pipe;
@@ -21,6 +24,7 @@ pub mod tcp;
 pub mod unix;
 mod visit;
 mod visitor;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -6,11 +6,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Who hears how the conversation goes.
 pub(super) trait Witness {
-    /// So many bytes went from the visitor to the database.
-    fn inward(&self, bytes: usize);
+    /// This went from the visitor to the database.
+    fn inward(&self, said: &[u8]);
 
-    /// So many bytes went from the database to the visitor.
-    fn outward(&self, bytes: usize);
+    /// Something is about to go to the visitor; until [`Witness::outward`] tells what, it may have gone in part.
+    fn answering(&self);
+
+    /// This went from the database to the visitor.
+    fn outward(&self, said: &[u8]);
 
     /// The visitor has closed its side.
     fn parted(&self);
@@ -39,7 +42,8 @@ where
     let (mut from_visitor, mut to_visitor) = tokio::io::split(local);
     let (mut from_database, mut to_database) = tokio::io::split(stream);
     let inward = async {
-        match copy(&mut from_visitor, &mut to_database, |bytes| witness.inward(bytes)).await {
+        let moved = |said: &[u8]| witness.inward(said);
+        match copy(&mut from_visitor, &mut to_database, || {}, moved).await {
             Ok(()) => {
                 witness.parted();
                 match to_database.shutdown().await {
@@ -52,7 +56,8 @@ where
         }
     };
     let outward = async {
-        match copy(&mut from_database, &mut to_visitor, |bytes| witness.outward(bytes)).await {
+        let (moves, moved) = (|| witness.answering(), |said: &[u8]| witness.outward(said));
+        match copy(&mut from_database, &mut to_visitor, moves, moved).await {
             // A visitor that has left by now has nothing more to lose.
             Ok(()) => to_visitor.shutdown().await.map_or_else(Ended::Visitor, |()| Ended::Database),
             Err(Broke::Reading(err)) => Ended::Tunnel(err),
@@ -72,7 +77,12 @@ enum Broke {
     Writing(io::Error),
 }
 
-async fn copy<R, W>(from: &mut R, to: &mut W, moved: impl Fn(usize)) -> Result<(), Broke>
+async fn copy<R, W>(
+    from: &mut R,
+    to: &mut W,
+    moves: impl Fn(),
+    moved: impl Fn(&[u8]),
+) -> Result<(), Broke>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -83,9 +93,10 @@ where
         if read == 0 {
             return Ok(());
         }
+        moves();
         to.write_all(&buffer[..read]).await.map_err(Broke::Writing)?;
         to.flush().await.map_err(Broke::Writing)?;
-        moved(read);
+        moved(&buffer[..read]);
     }
 }
 
@@ -104,16 +115,22 @@ mod tests {
     struct Heard {
         inward: Cell<usize>,
         outward: Cell<usize>,
+        answers: Cell<bool>,
         parted: Cell<bool>,
     }
 
     impl Witness for Heard {
-        fn inward(&self, bytes: usize) {
-            self.inward.set(self.inward.get() + bytes);
+        fn inward(&self, said: &[u8]) {
+            self.inward.set(self.inward.get() + said.len());
         }
 
-        fn outward(&self, bytes: usize) {
-            self.outward.set(self.outward.get() + bytes);
+        fn answering(&self) {
+            assert!(!self.answers.replace(true), "the answer before has not gone yet");
+        }
+
+        fn outward(&self, said: &[u8]) {
+            assert!(self.answers.replace(false), "nobody said that something would go");
+            self.outward.set(self.outward.get() + said.len());
         }
 
         fn parted(&self) {

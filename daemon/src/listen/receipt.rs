@@ -18,7 +18,12 @@ pub(super) fn unwelcome(house: &House, target: &Target, who: Visitor, why: Unwel
 }
 
 /// A visit that gets no stream, because of what the keeper shows for as long as it stands.
-pub(super) fn turned_away(house: &House, target: &Target, entry: &Entry, refusal: &Refusal) {
+pub(super) fn turned_away(
+    house: &House,
+    target: &Target,
+    entry: &Entry,
+    refusal: &Refusal,
+) -> Problem {
     let who = entry.visitor();
     let problem = explain::refusal(target, refusal);
     let problem = match refusal {
@@ -39,6 +44,13 @@ pub(super) fn turned_away(house: &House, target: &Target, entry: &Entry, refusal
     };
     house.events.tell_problem(Some(&target.name), EventKind::VisitRefused, &problem);
     refused(house, &target.name, who, &problem);
+    problem
+}
+
+/// A visit that is told to come back, because its program would not wait until its bastion is there.
+pub(super) fn put_off(house: &House, target: &Target, who: Visitor, problem: &Problem) {
+    house.events.tell_problem(Some(&target.name), EventKind::VisitRefused, problem);
+    refused(house, &target.name, who, problem);
 }
 
 /// A visit that gets no stream, because of what it has met by itself.
@@ -54,11 +66,12 @@ pub(super) fn taken_back(
     entry: &Entry,
     task: &TaskId,
     refusal: &Refusal,
-) {
+) -> Problem {
     let who = entry.visitor();
     let problem = explain::naming(explain::refusal(target, refusal), &words(&who));
     house.events.tell_problem(Some(&target.name), EventKind::VisitRefused, &problem);
     record(house, target, entry, who, Some(task), &problem.message);
+    problem
 }
 
 /// A visit that went through has met something.

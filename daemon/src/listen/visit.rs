@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bastion_api::EventKind;
+use bastion_api::{EventKind, Problem};
 use bastion_cloud::{Cloud, CloudError, TaskId};
 use bytes::BytesMut;
 use dbwire::Engine;
@@ -13,18 +13,21 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use super::authority::Authority;
+use super::counted::Counted;
 use super::engines::Engines;
+use super::excuse::{excuse, last_word};
 use super::moved::Moved;
 use super::peer::{Finder, Found, Peer};
 use super::pipe::{Ended, Witness, pipe};
-use super::receipt;
 use super::roster::Roster;
 use super::visitor::{self, Knock};
+use super::{receipt, waiting};
 use crate::clock::Clock;
 use crate::config::Target;
 use crate::events::Events;
 use crate::explain;
-use crate::keeper::{Holder, Keeper, Lease, Pulse, Refusal};
+use crate::keeper::{Holder, Keeper, Lease, Refusal};
 use crate::ledger::Ledger;
 use crate::tunnels::{Passage, TunnelFailure, Tunnels};
 
@@ -43,6 +46,8 @@ pub struct House {
     pub events: Events,
     /// Where it is written down who came.
     pub ledger: Ledger,
+    /// What lets us speak TLS to a client that has to be told something.
+    pub authority: Arc<Authority>,
     /// Who finds the programs that visit.
     pub finder: Finder,
     /// The time.
@@ -94,8 +99,9 @@ pub(super) async fn visit<L>(
         Ok(Knock::Cancel) => return cancel(&house, name, &first).await,
         Ok(Knock::Nobody(why)) => return debug!(target = name, why, "not a visitor"),
         Err(err) => {
-            let who = receipt::visitor(&peer, None);
-            return receipt::failed(&house, &target, who, &explain::cloud(&target, &err));
+            let problem = explain::cloud(&target, &err);
+            receipt::failed(&house, &target, receipt::visitor(&peer, None), &problem);
+            return tell(&house, &target, &mut local, first, &problem).await;
         }
     }
     let entry = house.roster.enter(name, peer.clone(), house.clock.calendar(), house.clock.now());
@@ -118,22 +124,34 @@ pub(super) async fn visit<L>(
     };
     let admitted = tokio::select! {
         admitted = admitted => admitted,
-        () = visitor::leaves(&mut local, &mut first) => Err(NoWay::Left),
+        () = waiting::wait(&mut local, &mut first) => Err(NoWay::Left),
+        () = waiting::runs_out(target.patience, &entry) => Err(NoWay::Impatient),
         () = house.curfew.cancelled() => Err(NoWay::Bastion(Refusal::Stopping)),
     };
     let (lease, Passage { tunnel, number, mut stream }) = match admitted {
         Ok(admitted) => admitted,
         Err(no_way) => {
             named.wait().await;
-            return match no_way {
-                NoWay::Left => receipt::left(&house, &target, &entry, None, "left while it waited"),
+            let problem = match no_way {
+                NoWay::Left => {
+                    let how = "left while it waited";
+                    return receipt::left(&house, &target, &entry, None, how);
+                }
+                NoWay::Impatient => {
+                    let start = house.keeper.start(name);
+                    let problem = explain::still_starting(&target, &start, house.clock.now());
+                    receipt::put_off(&house, &target, entry.visitor(), &problem);
+                    problem
+                }
                 NoWay::Bastion(refusal) => receipt::turned_away(&house, &target, &entry, &refusal),
                 NoWay::Tunnel(failure) => {
                     house.keeper.doubt(name);
                     let problem = explain::refusal(&target, &Refusal::Tunnel(failure));
                     receipt::failed(&house, &target, entry.visitor(), &problem);
+                    problem
                 }
             };
+            return tell(&house, &target, &mut local, first, &problem).await;
         }
     };
     let route = Arc::clone(lease.route());
@@ -142,12 +160,13 @@ pub(super) async fn visit<L>(
 
     // Bytes both ways, what was held first.
     let moved = entry.moved();
-    let witness = Counted { moved, pulse: lease.pulse().clone(), clock: &house.clock };
+    let engine = house.engines.known(&target);
+    let witness = Counted::new(moved, lease.pulse().clone(), &house.clock, engine);
     let conversation = async {
         if let Err(err) = stream.write_all(&first).await {
             return Ended::Tunnel(err);
         }
-        witness.inward(first.len());
+        witness.inward(&first);
         pipe(&mut local, &mut stream, &witness).await
     };
     let ended = tokio::select! {
@@ -162,25 +181,51 @@ pub(super) async fn visit<L>(
     named.wait().await;
 
     // How did it end?
-    match (ended, stream.ended()) {
+    let problem = match (ended, stream.ended()) {
         (Err(refusal), _) => receipt::taken_back(&house, &target, &entry, task, &refusal),
         (Ok(_), Some(StreamEnd::DialFailed | StreamEnd::NoFirstByte)) => {
             house.keeper.doubt(name);
             house.tunnels.not_reached(&route, number);
             let problem = explain::database_unreachable(&target, &route.remote);
             receipt::broken(&house, &target, &entry, task, &problem);
+            problem
         }
         (Ok(_), Some(StreamEnd::TunnelClosed)) if !moved.has_parted() => {
             house.keeper.doubt(name);
             let why = tunnel.closed().await;
             let problem = explain::tunnel_closed(&target, &why);
             receipt::broken(&house, &target, &entry, task, &problem);
+            problem
         }
-        (Ok(Ended::Database), _) => receipt::left(&house, &target, &entry, Some(task), "ended"),
+        (Ok(Ended::Database), _) => {
+            return receipt::left(&house, &target, &entry, Some(task), "ended");
+        }
         (Ok(Ended::Tunnel(err) | Ended::Visitor(err)), _) => {
             debug!(target = name, %err, "the visit broke off");
-            receipt::left(&house, &target, &entry, Some(task), "broke off");
+            return receipt::left(&house, &target, &entry, Some(task), "broke off");
         }
+    };
+
+    // And does the client learn of it?
+    if moved.outward() == 0 {
+        // It has heard nothing from the database yet, so it still waits for an answer to its first words.
+        tell(&house, &target, &mut local, first, &problem).await;
+    } else if witness.may_interrupt() {
+        let told = last_word(&mut local, &problem).await;
+        debug!(target = name, ok = told.is_ok(), "a last word");
+    }
+}
+
+/// Tells a visitor in its own client's words why it is not served. What could not be told stands in the status.
+async fn tell<L>(house: &House, target: &Target, local: &mut L, said: BytesMut, problem: &Problem)
+where
+    L: AsyncRead + AsyncWrite + Unpin,
+{
+    // What PostgreSQL's clients begin with is theirs alone.
+    let engine = house.engines.known(target).unwrap_or(Engine::Postgres);
+    match excuse(local, said, engine, &house.authority, problem).await {
+        Ok(()) => debug!(target = target.name, code = problem.code, "told the visitor"),
+        Err(err) => debug!(target = target.name, %err, "the visitor was not told"),
     }
 }
 
@@ -202,29 +247,6 @@ async fn held(lease: Lease, moved: &Moved, clock: &Clock) -> Refusal {
     }
     drop(lease);
     std::future::pending().await
-}
-
-/// Counts a visit's bytes, and lets the keeper feel that it lives.
-struct Counted<'a> {
-    moved: &'a Moved,
-    pulse: Pulse,
-    clock: &'a Clock,
-}
-
-impl Witness for Counted<'_> {
-    fn inward(&self, bytes: usize) {
-        self.moved.count_inward(bytes, self.clock.now());
-        self.pulse.beat();
-    }
-
-    fn outward(&self, bytes: usize) {
-        self.moved.count_outward(bytes, self.clock.now());
-        self.pulse.beat();
-    }
-
-    fn parted(&self) {
-        self.moved.part(self.clock.now());
-    }
 }
 
 /// Passes a CancelRequest on where a bastion is ready; it never starts one, and is never answered (PostgreSQL's
@@ -262,6 +284,8 @@ fn first_byte(house: &House, target: &Target) -> FirstByte {
 enum NoWay {
     /// It has left.
     Left,
+    /// It would give up by itself in a moment.
+    Impatient,
     Bastion(Refusal),
     Tunnel(TunnelFailure),
 }

@@ -34,6 +34,7 @@ fn each_rule_has_its_meaning_and_a_target_may_say_otherwise() {
         scale_from_zero = true
         price_per_hour = 0.0154
         silent_after = "2h"
+        patience = "20s"
 
         [target.plain]
         site = "own"
@@ -47,6 +48,7 @@ fn each_rule_has_its_meaning_and_a_target_may_say_otherwise() {
         max_bastions = 2
         first_byte_timeout = "20s"
         silent_after = "0s"
+        patience = "auto"
         allow = ["any"]
 
         [target.third]
@@ -74,6 +76,9 @@ fn each_rule_has_its_meaning_and_a_target_may_say_otherwise() {
     assert!(!other.allow.same_user_only, "{:?}", other.allow);
 
     assert_eq!(third.silent_after, Some(minutes(120)));
+    let patience = [plain.patience, other.patience, third.patience];
+    let twenty = Patience::AtMost(Duration::from_secs(20));
+    assert_eq!(patience, [Patience::Auto, Patience::Auto, twenty]);
     assert_eq!(third.allow, Allow { same_user_only: true, docker: true });
 }
 
@@ -108,6 +113,7 @@ fn each_fault_of_a_rule_is_told() {
             "silent_after = 3600",
             "must be a time in quotes, is a whole number | seconds are written silent_after = \"3600s\"",
         ),
+        ("patience = \"0s\"", "\"0s\" is too short | between 1s and 1h; a small \"m\" is minutes"),
         (
             "max_life = \"29m\"",
             "\"29m\" is too short | between 30m and 14days; a small \"m\" is minutes",
