@@ -1,4 +1,4 @@
-//! The developer's commands: demo, test, bench, check-macos.
+//! The developer's commands: demo, test, bench, chaos, check-macos.
 
 #![expect(clippy::print_stderr, reason = "the last word goes to the person at the terminal")]
 
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{bench, check_macos, demo, test};
+use commands::{bench, chaos, check_macos, demo, test};
 
 /// What a developer of bastiond runs
 #[derive(Debug, Parser)]
@@ -23,6 +23,7 @@ enum Command {
     Demo(demo::Demo),
     Test(test::Test),
     Bench(bench::Bench),
+    Chaos(chaos::Chaos),
     CheckMacos(check_macos::CheckMacos),
 }
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Chaos(chaos) => chaos.run(),
         Command::CheckMacos(check) => check.run(),
     };
     match outcome {

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod build;
+pub(crate) mod chaos;
 pub(crate) mod check_macos;
 pub(crate) mod demo;
 pub(crate) mod test;
