@@ -164,8 +164,9 @@ async fn what_the_old_websocket_still_holds_is_read_though_it_can_no_longer_be_w
     drop(old);
     let mut heard = vec![0; words.len()];
     // Nothing is repeated by the agent: what arrives has come by the old websocket.
+    let reading = timeout(Duration::from_secs(10), stream.read_exact(&mut heard));
     tokio::select! {
-        read = stream.read_exact(&mut heard) => drop(read.unwrap()),
+        read = reading => drop(read.expect("what was unread is lost").unwrap()),
         () = async { while agent.hear().await != Heard::Gone {} } => panic!("gone"),
     }
     assert!(heard == words);
