@@ -280,7 +280,7 @@ async fn memory(bench: &'static str) -> Figure {
 const RUNS: usize = 5;
 const UP_BYTES: u64 = 100_000_000;
 const DOWN_BYTES: u64 = 2_000_000;
-const SMALL_TIMES: usize = 200;
+const SMALL_TIMES: usize = 100;
 /// Where each takes a quarter of a second.
 const FEW: usize = 15;
 const FAN: usize = 8;

@@ -11,9 +11,10 @@ use xtask::process::Process;
 
 /// What the contenders share, and their ports.
 pub(crate) struct Stage {
+    // Ends before its session does.
+    bridge: Option<Bridge>,
     pub(crate) house: House,
     pub(crate) ours: u16,
-    bridge: Option<Bridge>,
     relay: Relay,
 }
 
@@ -69,15 +70,15 @@ impl Stage {
             .route(plan::PROD_DB, destination)
             .sim(|sim| {
                 sim.session.pacing = set.pacing;
-                // Room for the bridge's sessions beside the daemon's.
-                sim.session.workers_limit = set.tunnels + BRIDGES;
+                // Room for others' sessions beside the daemon's.
+                sim.session.workers_limit = set.tunnels + OTHERS;
             })
             .build()
             .await;
         house.ctl(&["open", "prod-db"]).await.ok();
         let relay = Relay::start(destination).await;
         let ours = house.port("prod-db");
-        Self { house, ours, bridge: None, relay }
+        Self { bridge: None, house, ours, relay }
     }
 
     /// The bridge's port; it is started when it is first asked for.
@@ -139,4 +140,5 @@ impl Relay {
     }
 }
 
-const BRIDGES: usize = 2;
+/// The bridge's session, and those of bare clients whose workers are on their way out.
+const OTHERS: usize = 8;

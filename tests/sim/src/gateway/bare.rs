@@ -28,6 +28,8 @@ pub struct Bare {
     number: i64,
     expected: i64,
     decoder: Decoder,
+    gateway: Gateway,
+    session: String,
 }
 
 /// The bare client's session ended, or its line lost a message: it repairs nothing.
@@ -47,7 +49,8 @@ impl Gateway {
             return Err(BareEnd);
         }
         let ws = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
-        let mut bare = Bare { ws, number: 0, expected: 0, decoder: Decoder::new() };
+        let (gateway, decoder) = (self.clone(), Decoder::new());
+        let mut bare = Bare { ws, number: 0, expected: 0, decoder, gateway, session: id };
         while bare.next().await? != types::HANDSHAKE_COMPLETE {}
         // The agent's port session takes a moment to stand, and nothing is sent twice here.
         tokio::time::sleep(START_RACE).await;
@@ -126,6 +129,13 @@ impl Bare {
             found |= frame.command == Mux::Psh;
         }
         Ok(found)
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        // Else its worker would hold one of the container's places until the session goes idle.
+        self.gateway.terminate(&self.session, "");
     }
 }
 
