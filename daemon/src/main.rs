@@ -84,6 +84,8 @@ fn log(filter: Option<&str>) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        // A terminal that has gone takes no line; to complain about that on the same terminal would be our end.
+        .log_internal_errors(false)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
     if std::env::var_os("JOURNAL_STREAM").is_some() {

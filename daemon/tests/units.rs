@@ -88,6 +88,25 @@ fn the_service_reads_its_config_again_and_is_missed_when_it_hangs() {
 }
 
 #[test]
+fn a_daemon_goes_with_its_terminal_though_the_same_signal_means_another_look_at_the_config() {
+    let home = Home::new();
+    let manager = UnixDatagram::bind(home.path().join("notify")).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--command"]).arg(DAEMON).arg("/dev/null");
+    let mut terminal = home.daemon(terminal);
+    terminal.env("NOTIFY_SOCKET", home.path().join("notify")).env("SHELL", "/bin/sh");
+    // A Mac's script takes other words.
+    let Ok(terminal) = terminal.spawn() else { return };
+    let terminal = Running(terminal);
+    heard(&manager, "READY=1");
+    // What holds the terminal's other end is gone without a word, as when a window is closed.
+    terminal.signal("KILL");
+    let told = heard(&manager, "STOPPING=1");
+    assert!(!told.contains(&"RELOADING=1".to_owned()), "{told:?}");
+}
+
+#[test]
 fn the_socket_is_where_both_programs_look_and_for_its_user_alone() {
     let unit = settings(SOCKET);
     let env = Env { runtime_dir: Some("/run/user/1000".into()), ..Env::default() };

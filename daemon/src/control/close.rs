@@ -14,7 +14,7 @@ pub(super) async fn close(
     Asked(request): Asked<CloseRequest>,
 ) -> Result<Told<CloseAnswer>, Failed> {
     let target = desk.target(&name)?;
-    let visits = desk.house.roster.of(&name, desk.house.clock.now());
+    let visits = desk.house.roster.of(&name, &[], desk.house.clock.now());
     if !request.force && !visits.is_empty() {
         let refused = Refused::new(explain::in_use(&name, &visits), visits);
         return Err(Failed::InUse(Box::new(refused)));

@@ -105,7 +105,7 @@ fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatu
     let now = desk.house.clock.now();
     let unusable = addresses.is_empty() && !problems.is_empty();
     TargetStatus {
-        visits: desk.house.roster.of(&name, now),
+        visits: desk.house.roster.of(&name, &standing.retiring, now),
         name,
         site,
         engine,

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use bastion_pool::Phase;
+use bastion_api::EventKind;
+use bastion_pool::{Phase, View};
 
 use super::berth::Berth;
 use super::desk::{Held, Running};
@@ -13,6 +14,7 @@ use super::{Holder, Standing};
 impl Running {
     /// Notes and tells every change of state, whatever brought it about.
     pub(super) fn note_states(&mut self, now: Instant) {
+        self.note_retiring();
         let names: Vec<String> = self.wards.keys().cloned().collect();
         for name in names {
             let seen = self.seen(&name);
@@ -20,6 +22,23 @@ impl Running {
             let Some(ward) = self.wards.get_mut(&name) else { continue };
             if let Some((kind, words)) = ward.note(&seen, undecided, now) {
                 self.parts.events.tell(Some(&name), kind, words);
+            }
+        }
+    }
+
+    /// Tells once of each bastion that takes nobody new any more.
+    fn note_retiring(&mut self) {
+        let retires = |view: &View| matches!(view.phase, Phase::Retiring { .. });
+        let retiring: Vec<View> = self.pool.bastions().filter(retires).collect();
+        for view in retiring {
+            let Some(berth) = self.berths.get_mut(&view.bastion) else { continue };
+            if !std::mem::replace(&mut berth.retiring, true) {
+                let words = match view.leases {
+                    1 => "takes no new visits any more; 1 remains".to_owned(),
+                    many => format!("takes no new visits any more; {many} remain"),
+                };
+                let target = berth.target.name.clone();
+                self.parts.events.tell(Some(&target), EventKind::BastionRetiring, words);
             }
         }
     }
@@ -66,6 +85,7 @@ impl Running {
             holds: u32::try_from(self.leases.values().filter(held).count()).unwrap_or(u32::MAX),
             idle_stop: view::idle_stop(&seen, now),
             ends_in: ends.map(|end| end.saturating_duration_since(now)),
+            retiring: retiring.clone().filter_map(|view| view.phase.task().cloned()).collect(),
             on_retiring: retiring.map(|view| view.leases).sum(),
             failure: ward.failure.clone(),
             stuck: berths().find_map(|berth| berth.stuck.clone()),

@@ -35,6 +35,8 @@ pub struct Standing {
     pub idle_stop: Option<Duration>,
     /// How long until a bastion that retires ends by itself, whoever uses it.
     pub ends_in: Option<Duration>,
+    /// The bastions that retire, by their tasks.
+    pub retiring: Vec<TaskId>,
     /// How many of its visits are on a bastion that retires.
     pub on_retiring: usize,
     /// Why the last start failed, or why the bastion was lost; none once a start succeeded.

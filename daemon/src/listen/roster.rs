@@ -17,20 +17,11 @@ use super::receipt;
 pub struct Roster(Arc<Mutex<Book>>);
 
 impl Roster {
-    /// The visits of one target, in the order of their coming.
-    pub fn of(&self, target: &str, now: Instant) -> Vec<VisitStatus> {
+    /// The visits of one target, in the order of their coming; these bastions of it retire.
+    pub fn of(&self, target: &str, retiring: &[TaskId], now: Instant) -> Vec<VisitStatus> {
         let book = self.book();
         let here = book.guests.iter().filter(|(_, guest)| guest.target == target);
-        here.map(|(id, guest)| guest.status(*id, now)).collect()
-    }
-
-    /// The visits of one target that go through one of these bastions.
-    pub fn through(&self, target: &str, tasks: &[TaskId]) -> Vec<u64> {
-        let book = self.book();
-        let here = book.guests.iter().filter(|(_, guest)| {
-            guest.target == target && guest.task.get().is_some_and(|task| tasks.contains(task))
-        });
-        here.map(|(id, _)| *id).collect()
+        here.map(|(id, guest)| guest.status(*id, retiring, now)).collect()
     }
 
     /// Which visit alone keeps a target's bastion: the one that was the last to move a byte, where all have been silent
@@ -170,7 +161,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn status(&self, id: u64, now: Instant) -> VisitStatus {
+    fn status(&self, id: u64, retiring: &[TaskId], now: Instant) -> VisitStatus {
         let Visitor { program, pid, uid } = self.visitor();
         VisitStatus {
             id,
@@ -182,7 +173,7 @@ impl Guest {
             bytes_in: self.moved.inward(),
             bytes_out: self.moved.outward(),
             silent_seconds: self.silent_for(now).map(|silent| silent.as_secs()),
-            retiring: false,
+            retiring: self.task.get().is_some_and(|task| retiring.contains(task)),
         }
     }
 
@@ -217,13 +208,13 @@ mod tests {
         let one = enter(&roster, "a", &clock);
         let two = enter(&roster, "b", &clock);
         one.admitted(&TaskId::new("t"));
-        let here = roster.of("a", clock.now());
+        let here = roster.of("a", &[], clock.now());
         assert_eq!(here.iter().map(|v| (v.id, v.waiting)).collect::<Vec<_>>(), [(1, false)]);
         assert_eq!(here[0].silent_seconds, Some(0));
-        let waiting = &roster.of("b", clock.now())[0];
+        let waiting = &roster.of("b", &[], clock.now())[0];
         assert_eq!((waiting.waiting, waiting.silent_seconds), (true, None));
         drop(one);
-        assert!(roster.of("a", clock.now()).is_empty());
+        assert!(roster.of("a", &[], clock.now()).is_empty());
         assert_eq!((roster.len(), roster.count("b")), (1, 1));
         drop(two);
         assert!(roster.is_empty());
@@ -250,12 +241,16 @@ mod tests {
     }
 
     #[test]
-    fn the_visits_of_one_bastion_are_told_from_those_of_another() {
+    fn the_visits_of_a_bastion_that_retires_are_told_from_those_of_another() {
         let (roster, (clock, _)) = (Roster::default(), Clock::by_hand());
         let (one, two) = (enter(&roster, "a", &clock), enter(&roster, "a", &clock));
         one.admitted(&TaskId::new("old"));
         two.admitted(&TaskId::new("new"));
-        assert_eq!(roster.through("a", &[TaskId::new("old")]), [one.id]);
+        let here = roster.of("a", &[TaskId::new("old")], clock.now());
+        assert_eq!(
+            here.iter().map(|v| (v.id, v.retiring)).collect::<Vec<_>>(),
+            [(1, true), (2, false)]
+        );
     }
 
     fn enter(roster: &Roster, target: &str, clock: &Clock) -> Entry {
