@@ -370,9 +370,21 @@ impl Pool {
         limits: Limits,
         now: Instant,
     ) -> BastionId {
+        self.abandon_from(None, target, task, limits, now)
+    }
+
+    /// The same for a task that a start has made, and that its bastion has no use for.
+    fn abandon_from(
+        &mut self,
+        origin: Option<BastionId>,
+        target: &str,
+        task: TaskId,
+        limits: Limits,
+        now: Instant,
+    ) -> BastionId {
         let group = self.targets.get(target).map(|berth| berth.group);
         let bastion = Bastion::unwanted(limits, task, now);
-        let id = self.insert(Member::new(bastion, group, target.into()));
+        let id = self.insert(Member { origin, ..Member::new(bastion, group, target.into()) });
         self.take_deeds(id, now);
         id
     }

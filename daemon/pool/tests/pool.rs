@@ -444,7 +444,13 @@ fn a_task_that_is_named_after_its_bastion_has_gone_is_stopped() {
     it.tell(first, Input::StartFailed);
     assert_eq!(it.gone, [first]);
     it.tell(first, Input::TaskNamed(task("late")));
-    assert!(matches!(it.stopped[..], [(other, Some(_))] if other != first), "{:?}", it.stopped);
+    let [(stray, Some(_))] = it.stopped[..] else { panic!("{:?}", it.stopped) };
+    assert_ne!(stray, first);
+    assert_eq!(
+        it.pool.bastion(stray).unwrap().origin,
+        Some(first),
+        "it runs where that was started"
+    );
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub(super) struct Member {
     pub(super) target: Arc<str>,
     pub(super) crowded: bool,
     pub(super) found: bool,
+    /// The bastion whose start has made its task, where that has no use for it.
+    pub(super) origin: Option<BastionId>,
     /// Since when it serves.
     pub(super) ready: Option<Instant>,
     /// Targets that may have tunnels through it.
@@ -77,6 +79,7 @@ impl Member {
             target,
             crowded: false,
             found: false,
+            origin: None,
             ready: None,
             seated: BTreeSet::new(),
             kept: false,

@@ -83,7 +83,7 @@ impl Pool {
         let known = self.bastions.values().any(|m| m.bastion.phase().task() == Some(&task));
         let grave = self.graves.iter().find(|(id, ..)| *id == bastion).cloned();
         if let (Some((_, target, limits)), false) = (grave, known) {
-            self.abandon(&target, task, limits, now);
+            self.abandon_from(Some(bastion), &target, task, limits, now);
         }
     }
 
@@ -98,7 +98,7 @@ impl Pool {
             match deed {
                 Deed::Stop(task) => self.outputs.push_back(Output::StopTask { bastion, task }),
                 Deed::Stray(task) => {
-                    self.abandon(&target, task, limits, now);
+                    self.abandon_from(Some(bastion), &target, task, limits, now);
                 }
                 Deed::Overdue => self.outputs.push_back(Output::Overdue { bastion }),
                 Deed::Grant(lease, task) => {

@@ -22,6 +22,8 @@ pub struct View {
     pub crowded: bool,
     /// Whether a run before us started it.
     pub found: bool,
+    /// The bastion whose start has made its task, where that has no use for it: it runs where that one was started.
+    pub origin: Option<BastionId>,
     /// Since when it serves.
     pub ready: Option<Instant>,
     /// When it takes nobody new any more, and when it ends; none where the task is somebody else's.
@@ -89,6 +91,7 @@ impl Member {
             targets: leases.into_iter().flat_map(Leases::targets).cloned().collect(),
             crowded: self.crowded,
             found: self.found,
+            origin: self.origin,
             ready: self.ready,
             life: self.bastion.life(),
         }
