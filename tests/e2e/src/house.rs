@@ -27,6 +27,7 @@ pub struct House {
     pub(crate) ports: BTreeMap<String, u16>,
     pub(crate) configured: bool,
     pub(crate) env: Vec<(String, String)>,
+    pub(crate) keys_in_env: bool,
     pub(crate) errors_expected: bool,
     pub(crate) dir: TempDir,
 }
@@ -86,7 +87,10 @@ impl House {
     /// The daemon's command line with its environment, not started.
     pub fn bastiond(&self) -> Command {
         let mut command = self.program("bastiond");
-        command.envs(self.sim.env()).envs(self.env.iter().cloned());
+        let is_key = |name: &str| ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].contains(&name);
+        let env = self.sim.env().into_iter();
+        command.envs(env.filter(|(name, _)| self.keys_in_env || !is_key(name)));
+        command.envs(self.env.iter().cloned());
         if self.configured {
             command.arg("--config").arg(self.path("config.toml"));
         }

@@ -19,6 +19,7 @@ pub mod configs;
 pub mod databases;
 pub mod house;
 pub mod knock;
+pub mod logins;
 pub mod plan;
 pub mod wait;
 

@@ -17,6 +17,7 @@ pub struct Plan {
     start: String,
     sim: SimConfig,
     env: Vec<(String, String)>,
+    keys_in_env: bool,
     errors_expected: bool,
 }
 
@@ -29,6 +30,7 @@ impl Plan {
             start: "30s".to_owned(),
             sim: SimConfig { worker_exe: program("bastion-sim").ok(), ..SimConfig::default() },
             env: Vec::new(),
+            keys_in_env: true,
             errors_expected: false,
         }
     }
@@ -63,6 +65,13 @@ impl Plan {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// No access keys in the daemon's environment: what it may, its person's files say; see [`crate::logins`].
+    #[must_use]
+    pub fn keys_in_files(mut self) -> Self {
+        self.keys_in_env = false;
         self
     }
 
@@ -127,6 +136,7 @@ impl Plan {
             ports,
             configured: self.config.is_some(),
             env: self.env,
+            keys_in_env: self.keys_in_env,
             errors_expected: self.errors_expected,
             dir,
         }
