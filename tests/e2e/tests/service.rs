@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bastion_api::State;
 use bastion_e2e::{House, Plan, configs};
+use bastion_sim::SimConfig;
 
 async fn house(idle: &str) -> House {
     let house = Plan::new(configs::CDK_WAY).mariadb().idle(idle).build().await;
@@ -12,6 +13,16 @@ async fn house(idle: &str) -> House {
     });
     assert!(runs.await, "the service keeps a task of its own");
     house
+}
+
+/// The CDK way with leave to wake its service.
+fn woken() -> String {
+    configs::CDK_WAY.replace("[site.dev]\n", "[site.dev]\nscale_from_zero = true\n")
+}
+
+/// The service is meant to run no task.
+fn asleep(sim: &mut SimConfig) {
+    sim.world = serde_json::json!({ "services": { SERVICE: { "desired": 0 } } });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,16 +96,65 @@ async fn a_replaced_task_is_followed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_without_a_task_is_a_problem_in_words() {
-    let house = Plan::new(configs::CDK_WAY)
-        .start_timeout("5s")
-        .sim(|sim| {
-            sim.world = serde_json::json!({
-                "services": { "dev-cluster/bastion-service": { "desired": 0 } }
-            });
-        })
-        .build()
-        .await;
+    let house = Plan::new(configs::CDK_WAY).start_timeout("5s").sim(asleep).build().await;
     let opened = house.ctl(&["open", "dev-mysql"]).await;
     assert!(!opened.status.success(), "{opened}");
     assert!(opened.err.contains("bastion-service"), "{opened}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_sleeps_is_woken_for_a_visit_and_put_back_to_sleep_and_nothing_is_stopped_by_hand()
+ {
+    let house = Plan::new(&woken()).mariadb().idle("2s").sim(asleep).build().await;
+    let desired = || house.sim().world(|world| world.services[SERVICE].desired);
+    assert_eq!((desired(), house.sim().tasks().len()), (0, 0));
+
+    assert_eq!(house.mariadb("dev-mysql", "SELECT 6 * 7").finish().await.ok(), "42");
+    assert_eq!(desired(), 1);
+
+    let asleep = house.sim().until(Duration::from_secs(20), |sim| {
+        let stopped =
+            |task: &bastion_sim::TaskView| task.last_status == bastion_sim::Status::Stopped;
+        sim.world(|world| world.services[SERVICE].desired) == 0 && sim.tasks().iter().all(stopped)
+    });
+    assert!(asleep.await, "we had woken it");
+    house.until_state("dev-mysql", State::Cold).await;
+    let counts: Vec<_> = house
+        .called("UpdateService")
+        .iter()
+        .map(|call| call.parameters["desiredCount"].clone())
+        .collect();
+    assert_eq!(counts, [1, 0]);
+    assert_eq!(house.sim().count("RunTask") + house.sim().count("StopTask"), 0);
+
+    assert_eq!(house.mariadb("dev-mysql", "SELECT 2").finish().await.ok(), "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_somebody_else_has_woken_is_not_put_to_sleep() {
+    let house = Plan::new(&woken()).mariadb().idle("1s").build().await;
+    assert_eq!(house.mariadb("dev-mysql", "SELECT 1").finish().await.ok(), "1");
+
+    house.until_state("dev-mysql", State::Cold).await;
+
+    assert_eq!(house.sim().count("UpdateService"), 0);
+    assert_eq!(house.sim().world(|world| world.services[SERVICE].desired), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_a_daemon_had_woken_before_it_was_killed_is_put_to_sleep_by_the_next() {
+    let mut house = Plan::new(&woken()).mariadb().idle("2s").sim(asleep).build().await;
+    assert_eq!(house.mariadb("dev-mysql", "SELECT 1").finish().await.ok(), "1");
+    house.signal(rustix::process::Signal::KILL);
+    house.ended().await;
+    assert_eq!(house.sim().world(|world| world.services[SERVICE].desired), 1);
+
+    house.start().await;
+
+    let asleep = house.sim().until(Duration::from_secs(30), |sim| {
+        sim.world(|world| world.services[SERVICE].desired) == 0
+    });
+    assert!(asleep.await, "{}", house.log());
+}
+
+const SERVICE: &str = "dev-cluster/bastion-service";
