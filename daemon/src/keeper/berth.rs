@@ -34,6 +34,8 @@ pub(super) struct Berth {
     /// Whether somebody is looking at this moment whether the task lives.
     pub(super) looked_at: bool,
     pub(super) proof: Proof,
+    /// Whether it was told that it takes nobody new any more.
+    pub(super) retiring: bool,
 }
 
 /// Whether it is proven that visits will go through.
@@ -61,6 +63,7 @@ impl Berth {
             stopping: false,
             looked_at: false,
             proof: Proof::Proven,
+            retiring: false,
         }
     }
 

@@ -113,7 +113,8 @@ fn told_end(told: &TaskEnd, now: Timestamp) -> BastionEnd {
         pull_started: times.pull_started.and_then(timestamp),
         at: times.stopped.and_then(timestamp).unwrap_or(now),
         estimated: None,
-        why: Some(told.to_string()),
+        // Its log is no business of the ledger's.
+        why: told.words.lines().next().map(str::to_owned),
     }
 }
 

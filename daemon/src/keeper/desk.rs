@@ -1,6 +1,6 @@
 //! The keeper at work: asks in, the pool's machine, errands out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use super::bill::Billed;
 use super::history::History;
 use super::lease::{Granted, Revoked};
 use super::logins::Watch;
+use super::orders::Grave;
 use super::settle::Settling;
 use super::silence::Quiet;
 use super::ward::Ward;
@@ -29,6 +30,8 @@ pub struct Running {
     pub(super) pool: Pool,
     pub(super) wards: BTreeMap<String, Ward>,
     pub(super) berths: BTreeMap<BastionId, Berth>,
+    /// Bastions that have gone not long ago.
+    pub(super) graves: VecDeque<Grave>,
     pub(super) leases: BTreeMap<LeaseId, Held>,
     pub(super) starts: Starts,
     /// What an earlier run has left, and nobody has decided upon.
@@ -92,6 +95,7 @@ impl Running {
             pool: Pool::new(),
             wards: BTreeMap::new(),
             berths: BTreeMap::new(),
+            graves: VecDeque::new(),
             leases: BTreeMap::new(),
             starts,
             settling: Settling::default(),
@@ -247,7 +251,7 @@ impl Running {
 
     fn hear(&mut self, bastion: BastionId, news: News, now: Instant) {
         let Some(phase) = self.pool.bastion(bastion).map(|view| view.phase) else {
-            return self.hear_late(news);
+            return self.hear_late(bastion, news, now);
         };
         let Some(berth) = self.berths.get_mut(&bastion) else { return };
         let target = berth.target.name.clone();
@@ -328,12 +332,16 @@ impl Running {
     }
 
     /// Hears what is still of interest of a bastion that is no more.
-    fn hear_late(&mut self, news: News) {
+    fn hear_late(&mut self, bastion: BastionId, news: News, now: Instant) {
         match news {
             News::Gone(task, end) => self.bill_left(&task, &end, None),
-            News::Named(_)
-            | News::Stage(_)
-            | News::Ready(_)
+            // The pool has the task stopped.
+            News::Named(task) => self.pool.handle(bastion, Input::TaskNamed(task), now),
+            News::Ready(route) => {
+                let task = route.bastion.task.clone();
+                self.pool.handle(bastion, Input::TaskReady(task), now);
+            }
+            News::Stage(_)
             | News::Failed(_)
             | News::Uncertain(_)
             | News::GivenUp

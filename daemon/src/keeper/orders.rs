@@ -7,6 +7,7 @@ use std::time::Instant;
 use bastion_api::EventKind;
 use bastion_cloud::{Cloud, Site, TaskId};
 use bastion_pool::{BastionId, Output, Phase, View};
+use tracing::warn;
 
 use super::berth::Berth;
 use super::desk::Running;
@@ -54,10 +55,10 @@ impl Running {
     fn stop_task(&mut self, bastion: BastionId, task: Option<TaskId>) {
         if !self.berths.contains_key(&bastion) {
             // A task that nobody asked for: all that is wanted of it is its end.
-            let Some(view) = self.pool.bastion(bastion) else { return };
-            let Some(ward) = self.wards.get(&*view.target) else { return };
-            let berth = Berth::new(Arc::clone(&ward.target), Arc::clone(&ward.cloud), task.clone());
-            self.berths.insert(bastion, berth);
+            let Some((of, cloud)) = self.origin(bastion) else {
+                return warn!(?task, "nobody knows where a task is to be stopped");
+            };
+            self.berths.insert(bastion, Berth::new(of, cloud, task.clone()));
         }
         let Some(berth) = self.berths.get_mut(&bastion) else { return };
         berth.give_up.cancel();
@@ -72,10 +73,27 @@ impl Running {
         }
     }
 
+    /// Where a stray task runs: where the bastion was started that it came of, whatever its target means by now.
+    fn origin(&self, stray: BastionId) -> Option<(Arc<Target>, Arc<dyn Cloud>)> {
+        let view = self.pool.bastion(stray)?;
+        let origin = view.origin?;
+        let berth = self.berths.get(&origin);
+        let berth = berth.map(|berth| (Arc::clone(&berth.target), Arc::clone(&berth.cloud)));
+        berth.or_else(|| {
+            let grave = self.graves.iter().find(|grave| grave.bastion == origin)?;
+            Some((Arc::clone(&grave.target), Arc::clone(&grave.cloud)))
+        })
+    }
+
     /// A bastion is no more.
     fn let_go(&mut self, bastion: BastionId, now: Instant) {
         let Some(berth) = self.berths.remove(&bastion) else { return };
         let target = berth.target.name.clone();
+        if self.graves.len() == MOST_GRAVES {
+            self.graves.pop_front();
+        }
+        let (of, cloud) = (Arc::clone(&berth.target), Arc::clone(&berth.cloud));
+        self.graves.push_back(Grave { bastion, target: of, cloud });
         if let Some(ward) = self.wards.get_mut(&target) {
             ward.end_start(bastion, now);
         }
@@ -196,3 +214,14 @@ impl Running {
         }
     }
 }
+
+/// A bastion that is no more, and whose start may name a task yet.
+#[derive(Debug)]
+pub(super) struct Grave {
+    bastion: BastionId,
+    target: Arc<Target>,
+    cloud: Arc<dyn Cloud>,
+}
+
+/// How many bastions are remembered after they have gone: as many as the pool remembers.
+const MOST_GRAVES: usize = 256;

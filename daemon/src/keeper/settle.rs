@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bastion_cloud::{Cloud, Site, TaskId};
 use bastion_pool::adopt::{self, Wanted};
-use bastion_pool::{Backoff, LeaseId, Limits};
+use bastion_pool::{Backoff, LeaseId, Limits, Phase, View};
 use tracing::debug;
 
 use super::desk::{Running, Stand};
@@ -34,6 +34,8 @@ pub(super) struct Place {
     site: Site,
     cloud: Arc<dyn Cloud>,
     standing: Look,
+    /// Whether it was seen at least once.
+    seen: bool,
     backoff: Backoff,
 }
 
@@ -57,8 +59,9 @@ enum Look {
 pub(super) struct Settling {
     /// What the journal said, without what has been decided.
     book: bastion_pool::Book,
-    /// Whether the journal was lost: then anything may be out there at a place that was not seen yet.
-    blind: bool,
+    /// Set where the journal was lost: then anything may be out there at a place that was not seen yet, and until this
+    /// time a list may not show it.
+    blind: Option<Instant>,
     places: Vec<Place>,
     /// Services that are being put back to sleep, by their sites' names.
     lowering: Vec<String>,
@@ -71,14 +74,12 @@ impl Settling {
     fn concerns(&self, target: &Target) -> bool {
         self.book.entries().iter().any(|entry| entry.target == target.name)
             || self.lowering.contains(&target.site.name)
-            || (self.blind && errands::is_ours(target) && self.unseen(&target.site))
+            || (self.blind.is_some() && errands::is_ours(target) && self.unseen(&target.site))
     }
 
     fn unseen(&self, site: &Site) -> bool {
         let at = self.places.iter().find(|place| same_place(&place.site, site));
-        at.is_some_and(|place| {
-            matches!(place.standing, Look::Asleep | Look::Under | Look::Failed(..))
-        })
+        at.is_some_and(|place| !place.seen)
     }
 
     /// Whether everything at a site's place is decided.
@@ -101,10 +102,10 @@ impl Running {
             let cloud = known.chain(old).find(|(other, _)| same_place(other, &site));
             let cloud = Arc::clone(cloud?.1);
             let backoff = Backoff::new(FIRST_RETRY, LAST_RETRY, 0);
-            Some(Place { site, cloud, standing: Look::Asleep, backoff })
+            Some(Place { site, cloud, standing: Look::Asleep, seen: false, backoff })
         };
         let places = sites.into_iter().filter_map(place).collect();
-        let blind = left.set_aside.is_some();
+        let blind = left.set_aside.is_some().then(|| now + adopt::LAG);
         self.settling =
             Settling { book: left.book, blind, places, lowering: raised, ours: Vec::new() };
         self.hold_back(now);
@@ -237,7 +238,7 @@ impl Running {
         let due = now + place.backoff.strike();
         place.standing = Look::Failed(why.clone(), due);
         let place = &self.settling.places[at];
-        if !self.is_awaited(place) {
+        if !self.is_awaited(place) && self.settling.blind.is_none_or(|until| until <= now) {
             // Whoever goes there next has it looked at again.
             self.settling.places[at].standing = Look::Asleep;
             return;
@@ -288,6 +289,7 @@ impl Running {
         }
     }
 
+    /// Every target, with as many bastions as it may have in all.
     fn wanted(&self) -> Vec<Wanted> {
         let wanted = |ward: &super::ward::Ward| Wanted {
             target: ward.target.name.clone(),
@@ -296,6 +298,24 @@ impl Running {
             life: ward.target.max_life,
         };
         self.wards.values().map(wanted).collect()
+    }
+
+    /// The same, with as many as it may have beside those that it has.
+    fn still_wanted(&self) -> Vec<Wanted> {
+        let beside = |wanted: Wanted| {
+            let most = wanted.most.saturating_sub(self.kept(&wanted.target));
+            Wanted { most, ..wanted }
+        };
+        self.wanted().into_iter().map(beside).collect()
+    }
+
+    /// How many bastions a target has that serve or are about to.
+    fn kept(&self, target: &str) -> usize {
+        let stays = |view: &View| match view.phase {
+            Phase::Starting { .. } | Phase::Ready { .. } => *view.target == *target,
+            Phase::Retiring { .. } | Phase::Draining { .. } | Phase::Gone => false,
+        };
+        self.pool.bastions_of(target).filter(stays).count()
     }
 
     fn calendar(&self) -> SystemTime {
@@ -331,6 +351,9 @@ const LAST_RETRY: Duration = Duration::from_secs(5 * 60);
 
 /// How soon a place is looked at again where a start of this run had no name yet.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// How soon a place is looked at again that may not show everything yet, for want of a journal.
+const AGAIN_BLIND: Duration = Duration::from_secs(20);
 
 /// However soon something is to be looked at again: not sooner than this.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);

@@ -389,6 +389,11 @@ impl Story {
         Journal::open(self.state.path()).unwrap().2.book.entries().len()
     }
 
+    /// An errand for a bastion tells this, whatever has become of the bastion.
+    fn tell(&self, bastion: BastionId, news: News) {
+        self.keeper.ask(super::Ask::Told { bastion, news }).unwrap();
+    }
+
     async fn reload(&self, targets: &[Target]) {
         let cloud = Arc::clone(&self.aws) as Arc<dyn Cloud>;
         let pair = |target: &Target| (Arc::new(target.clone()), Arc::clone(&cloud));

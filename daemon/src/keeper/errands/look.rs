@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bastion_cloud::{Bastion, Seen, TaskEnd, TaskId};
+use bastion_cloud::{Bastion, Cloud, Seen, TaskEnd, TaskId};
 use bastion_pool::{BastionId, Record};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -35,12 +35,12 @@ pub(in crate::keeper) async fn look(post: Post, tasks: Vec<(BastionId, TaskId)>)
             for ((bastion, task), seen) in unclear.into_iter().zip(seen) {
                 match seen {
                     Seen::Stopping(end) => {
-                        let end = with_log(&post, &task, end).await;
+                        let end = with_log(post.cloud.as_ref(), &task, end).await;
                         tell(bastion, News::Lost(task, end));
                     }
                     Seen::Stopped(end) => {
                         post.journal.note(Record::Gone { task: task.clone() });
-                        let end = with_log(&post, &task, end).await;
+                        let end = with_log(post.cloud.as_ref(), &task, end).await;
                         tell(bastion, News::Gone(task, End::Told(end)));
                     }
                     Seen::Missing => missing.push((bastion, task)),
@@ -77,9 +77,9 @@ pub(in crate::keeper) async fn look(post: Post, tasks: Vec<(BastionId, TaskId)>)
 }
 
 /// The end with the task's last words, where they may tell why it came.
-async fn with_log(post: &Post, task: &TaskId, mut end: Box<TaskEnd>) -> Box<TaskEnd> {
+async fn with_log(cloud: &dyn Cloud, task: &TaskId, mut end: Box<TaskEnd>) -> Box<TaskEnd> {
     if end.is_its_own() {
-        match timeout(LOG_PATIENCE, post.cloud.task_logs(task)).await {
+        match timeout(LOG_PATIENCE, cloud.task_logs(task)).await {
             Ok(Ok(log)) => end.log = log,
             Ok(Err(err)) => debug!(%task, %err, "no log"),
             Err(_) => debug!(%task, "no log in time"),
@@ -113,8 +113,14 @@ pub(in crate::keeper) async fn alive(desk: Desk, task: TaskId, route: Option<Rou
         };
         match look {
             Ok((Ok(seen), answered)) => match seen.as_slice() {
-                [Seen::Stopping(end)] => return desk.tell(News::Lost(task, end.clone())),
-                [Seen::Stopped(end)] => return desk.gone(task, End::Told(end.clone())),
+                [Seen::Stopping(end)] => {
+                    let end = with_log(desk.cloud.as_ref(), &task, end.clone()).await;
+                    return desk.tell(News::Lost(task, end));
+                }
+                [Seen::Stopped(end)] => {
+                    let end = with_log(desk.cloud.as_ref(), &task, end.clone()).await;
+                    return desk.gone(task, End::Told(end));
+                }
                 [Seen::Missing] if missing + 1 == MISSING_PROVES => {
                     return desk.gone(task, End::Forgotten);
                 }

@@ -9,7 +9,7 @@ use bastion_pool::adopt::{self, Scene, Sighting, Verdict};
 use bastion_pool::{Entry, Finding, Raise, Record};
 use tracing::{debug, info, warn};
 
-use super::{AGAIN, LEAST_PAUSE, Look, limits, same_place};
+use super::{AGAIN, AGAIN_BLIND, LEAST_PAUSE, Look, limits, same_place};
 use crate::keeper::berth::Berth;
 use crate::keeper::desk::Running;
 use crate::keeper::errands::{self, End, Post};
@@ -21,6 +21,7 @@ impl Running {
         let Some(place) = self.settling.places.get_mut(at) else { return };
         place.backoff.clear();
         place.standing = Look::Done;
+        place.seen = true;
         let (site, cloud) = (place.site.clone(), Arc::clone(&place.cloud));
         let post = self.post(&site, &cloud);
         // A start of this run that has no name yet may be among what was seen.
@@ -44,7 +45,7 @@ impl Running {
         }
         let scene = Scene {
             book: &self.settling.book,
-            wanted: &self.wanted(),
+            wanted: &self.still_wanted(),
             site: &site,
             mark: &self.parts.started_by,
             seen: &seen,
@@ -73,7 +74,7 @@ impl Running {
                 Verdict::Keep { task, target, age, unrecorded } => {
                     kept += 1;
                     if unrecorded {
-                        self.found(&task, &target, &site);
+                        self.found(&task, &target, &site, age);
                     }
                     let of_it = ends.extract_if(.., |(_, of)| *of == task);
                     let sessions = of_it.map(|(session, _)| session).collect();
@@ -84,7 +85,7 @@ impl Running {
                     info!(%task, ?because, "a task of an earlier run is stopped");
                     let target = target.unwrap_or_default();
                     if unrecorded {
-                        self.found(&task, &target, &site);
+                        self.found(&task, &target, &site, Duration::ZERO);
                     }
                     self.stop_left(task, &target, &post, now);
                 }
@@ -113,6 +114,8 @@ impl Running {
         }
         let later = again.map(|at| at.duration_since(self.calendar()).unwrap_or_default());
         let later = later.or(postponed.then_some(AGAIN));
+        let blind = self.settling.blind.is_some_and(|until| now < until);
+        let later = later.or(blind.then_some(AGAIN_BLIND));
         if let (Some(later), Some(place)) = (later, self.settling.places.get_mut(at)) {
             place.standing = Look::Again(now + later.max(LEAST_PAUSE));
         }
@@ -155,8 +158,7 @@ impl Running {
                 let token = token.to_owned();
                 self.write(Record::Named { token, task: task.clone() });
                 let Some(entry) = self.settling.book.entry(&task).cloned() else { return };
-                let of_target = self.pool.bastions_of(&entry.target);
-                let kept = of_target.filter(|view| view.phase.task().is_some()).count();
+                let kept = self.kept(&entry.target);
                 match adopt::judge(&entry, &task, &self.wanted(), kept, self.calendar()) {
                     Verdict::Keep { task, target, age, .. } => {
                         self.keep(task, &target, age, Vec::new(), now);
@@ -258,9 +260,10 @@ impl Running {
         self.parts.tasks.spawn(name, errands::lower(post.clone(), raise));
     }
 
-    fn found(&mut self, task: &TaskId, target: &str, site: &Site) {
+    fn found(&mut self, task: &TaskId, target: &str, site: &Site, age: Duration) {
+        let now = self.calendar();
         let finding = Finding {
-            at: self.calendar(),
+            at: now.checked_sub(age).unwrap_or(now),
             target: target.to_owned(),
             site: site.clone(),
             task: task.clone(),

@@ -1,10 +1,11 @@
 //! The keeper after the death of the one before: the same journal, the same cloud.
 
 use bastion_cloud::{SessionId, TaskId};
-use bastion_pool::Record;
+use bastion_pool::{BastionId, Record, adopt};
 
 use super::told::Swallow;
 use super::*;
+use crate::keeper::News;
 use crate::tunnels::SessionBook;
 
 #[tokio::test(start_paused = true)]
@@ -217,4 +218,63 @@ async fn sessions_of_a_task_that_is_gone_are_forgotten() {
     drop(it.keeper.lease("db", Holder::Visit).await.unwrap());
     it.crash().await;
     assert_eq!(it.aws.ended(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_journal_the_cloud_is_looked_at_until_its_list_shows_everything() {
+    let mut it = Story::begin();
+    it.halt().await;
+    std::fs::write(it.state.path().join("journal"), "nonsense\nand more\n").unwrap();
+    it.again().await;
+    let lease = it.keeper.lease("db", Holder::Visit).await.unwrap();
+    assert_eq!(lease.route().bastion.task, task("t1"), "nobody waits for the list");
+    it.aws.add_foreign("late", Some("bastiond/test"));
+    it.turn(adopt::LAG).await;
+    it.aws.until_called("stop").await;
+    assert_eq!(it.aws.stopped(), ["late"], "there is one already");
+    it.until(State::Ready).await;
+    let looks = it.aws.called("list");
+    it.turn(adopt::LAG).await;
+    assert_eq!(it.aws.called("list"), looks, "by then it shows everything");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_found_task_is_as_old_as_it_is_to_the_next_run_too() {
+    let mut it = Story::begin();
+    it.aws.add_foreign("old", Some("bastiond/test"));
+    it.halt().await;
+    std::fs::write(it.state.path().join("journal"), "nonsense\nand more\n").unwrap();
+    let made = crate::clock::system_time(it.clock.calendar());
+    it.aws.made_at("old", made);
+    it.hand.turn(Duration::from_secs(3600));
+    it.again().await;
+    it.until(State::Ready).await;
+    it.halt().await;
+    let left = Journal::open(it.state.path()).unwrap().2;
+    assert_eq!(left.book.entry(&task("old")).unwrap().at, made);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_named_after_its_target_has_left_the_config_is_stopped() {
+    let it = Story::begin();
+    drop(it.keeper.lease("db", Holder::Visit).await.unwrap());
+    it.reload(&[Target { name: "other".to_owned(), ..target() }]).await;
+    it.aws.until_called("stop").await;
+    it.look_until(|_| it.aws.called("see") > 1).await;
+    it.tell(BastionId(1), News::Named(task("late")));
+    it.look_until(|_| it.aws.stopped() == ["t1", "late"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_named_after_its_target_has_moved_is_stopped_where_it_was_started() {
+    let it = Story::begin();
+    let _visit = it.keeper.lease("db", Holder::Visit).await.unwrap();
+    let mut moved = target();
+    moved.site.cluster = "another".to_owned();
+    let there = Arc::new(Told::default());
+    let cloud = Arc::clone(&there) as Arc<dyn Cloud>;
+    it.keeper.reload(vec![(Arc::new(moved), cloud)], OnStop::Stop).await;
+    it.tell(BastionId(1), News::Named(task("late")));
+    it.look_until(|_| it.aws.stopped() == ["late"]).await;
+    assert_eq!(there.stopped(), [""; 0]);
 }

@@ -230,3 +230,31 @@ async fn a_start_that_cannot_be_written_down_is_not_made() {
     assert!(matches!(refused, Refusal::Journal(_)), "{refused:?}");
     assert_eq!(it.aws.called("run"), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bastion_that_grows_old_takes_nobody_new_and_its_visits_are_told_of() {
+    let it = Story::begin();
+    let old = it.keeper.lease("db", Holder::Hold).await.unwrap();
+    it.turn(11 * HOUR).await;
+    let told = it.events.since(0).0;
+    let told = told.iter().find(|event| event.kind == EventKind::BastionRetiring).unwrap();
+    assert_eq!(told.message, "takes no new visits any more; 1 remains");
+    let new = it.keeper.lease("db", Holder::Visit).await.unwrap();
+    assert_eq!(new.route().bastion.task, task("t2"), "a successor was started");
+    let standing = it.standing().await;
+    assert_eq!((standing.on_retiring, standing.ends_in), (1, Some(HOUR)));
+    it.turn(HOUR).await;
+    assert!(matches!(old.revoked().await, Refusal::TooOld(age) if age == 12 * HOUR));
+    it.aws.until_called("stop").await;
+    assert_eq!(it.aws.stopped(), ["t1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_died_under_a_visit_is_told_with_its_last_words() {
+    let it = Story::begin();
+    let visit = it.keeper.lease("db", Holder::Visit).await.unwrap();
+    it.aws.kill();
+    it.keeper.doubt("db");
+    let Refusal::TaskGone(words) = visit.revoked().await else { panic!("another reason") };
+    assert_eq!(words, "it ended\nits last line");
+}

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bastion_cloud::{
-    Bastion, Cloud, CloudError, Database, DatabaseRef, Identity, Kind, Login, LoginState, LoginWay,
-    Place, Progress, Remote, Scaled, SecretRef, Seen, SessionGrant, SessionId, Subnet, TaskEnd,
-    TaskFacts, TaskId, TaskSpec,
+    Bastion, Cloud, CloudError, Database, DatabaseRef, EndClass, Identity, Kind, Login, LoginState,
+    LoginWay, Place, Progress, Remote, Scaled, SecretRef, Seen, SessionGrant, SessionId, Subnet,
+    TaskEnd, TaskFacts, TaskId, TaskSpec,
 };
 use bastion_pool::adopt;
 use tokio::sync::Notify;
@@ -129,6 +129,13 @@ impl Told {
         self.orders().foreign.push((task(name), facts));
     }
 
+    /// The cloud tells when a task that stands beside ours was made.
+    pub(super) fn made_at(&self, name: &str, at: SystemTime) {
+        let mut orders = self.orders();
+        let made = orders.foreign.iter_mut().find(|(known, _)| known.as_str() == name);
+        made.unwrap().1.times.created = Some(at);
+    }
+
     /// The site has a subnet in each of these zones.
     pub(super) fn zones(&self, zones: &[&'static str]) {
         self.orders().zones = zones.to_vec();
@@ -213,7 +220,8 @@ impl Orders {
         let facts = made.or(foreign).cloned().unwrap_or_else(|| facts("db"));
         if self.dead || self.stopped.contains(&task.as_str().to_owned()) {
             let words = "it ended".to_owned();
-            Seen::Stopped(Box::new(TaskEnd { words, facts: *facts, ..TaskEnd::default() }))
+            let class = EndClass::Exited;
+            Seen::Stopped(Box::new(TaskEnd { class, words, facts: *facts, ..TaskEnd::default() }))
         } else {
             Seen::Running { since: None, facts }
         }
@@ -309,7 +317,7 @@ impl Cloud for Told {
     }
 
     async fn task_logs(&self, _: &TaskId) -> Result<Vec<String>, CloudError> {
-        Ok(Vec::new())
+        Ok(vec!["its last line".to_owned()])
     }
 
     async fn agent_ready(
