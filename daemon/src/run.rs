@@ -116,6 +116,10 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     // The listeners: from here on visits are taken.
     let (closing, curfew) = (CancellationToken::new(), CancellationToken::new());
     let (finder, searching) = Finder::new();
+    let authority = Authority::new(state.path());
+    if let Err(err) = authority.prepare() {
+        warn!(%err, "no certificate: clients that ask for TLS cannot be told what is wrong");
+    }
     tasks.spawn("find visitors' programs", searching.run(tasks.stop_token()));
     let house = House {
         keeper: keeper.clone(),
@@ -124,7 +128,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
         engines: Engines::remembered(state.path()),
         events: events.clone(),
         ledger: ledger.clone(),
-        authority: Arc::new(Authority::new(state.path())),
+        authority: Arc::new(authority),
         finder,
         clock: clock.clone(),
         uid: host::uid(),

@@ -1,10 +1,10 @@
 //! Our own certificate authority: what lets us speak TLS to a database client that asks for it, to say why it is not
-//! served. It is made in the state directory when it is first needed; nobody trusts it who was not told to.
+//! served. It is made in the state directory once; nobody trusts it who was not told to.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -20,6 +20,8 @@ use crate::state::{StateError, private_dir, set_aside, write_private};
 #[derive(Debug)]
 pub struct Authority {
     dir: PathBuf,
+    /// Two visits at once must not make two keys, of which each overwrites half of the other's files.
+    making: Mutex<()>,
 }
 
 /// Why there is no certificate.
@@ -48,7 +50,12 @@ pub enum AuthorityError {
 impl Authority {
     /// The authority of this state directory; nothing is made yet.
     pub fn new(state_dir: &Path) -> Self {
-        Self { dir: state_dir.join(DIR) }
+        Self { dir: state_dir.join(DIR), making: Mutex::default() }
+    }
+
+    /// Makes what is not there yet, so that a client can be told to trust it before anything goes wrong.
+    pub fn prepare(&self) -> Result<(), AuthorityError> {
+        self.key().map(drop)
     }
 
     /// What a client is told to trust (`sslrootcert`).
@@ -81,12 +88,17 @@ impl Authority {
         Ok(Arc::new(config))
     }
 
-    /// The authority's key: as it was, else a new one with its certificate.
+    /// The authority's key: as it was, else a new one; its certificate lies beside it.
     fn key(&self) -> Result<KeyPair, AuthorityError> {
+        let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         let path = self.dir.join(KEY);
         match fs::read_to_string(&path) {
             Ok(text) => match KeyPair::from_pem(&text) {
-                Ok(key) => return Ok(key),
+                Ok(key) if self.certificate().exists() => return Ok(key),
+                Ok(key) => {
+                    self.certify(&key)?;
+                    return Ok(key);
+                }
                 Err(_) => drop(set_aside(&path)?),
             },
             Err(err) if err.kind() == io::ErrorKind::NotFound => {}
@@ -95,11 +107,15 @@ impl Authority {
         }
         private_dir(&self.dir)?;
         let key = KeyPair::generate()?;
-        let certificate = authority_params().self_signed(&key)?;
-        // The certificate first: a key without one would never get it.
-        write_private(&self.certificate(), certificate.pem().as_bytes())?;
+        // The certificate first: what stands there is never of another key.
+        self.certify(&key)?;
         write_private(&path, key.serialize_pem().as_bytes())?;
         Ok(key)
+    }
+
+    fn certify(&self, key: &KeyPair) -> Result<(), AuthorityError> {
+        let certificate = authority_params().self_signed(key)?;
+        Ok(write_private(&self.certificate(), certificate.pem().as_bytes())?)
     }
 }
 
@@ -181,6 +197,32 @@ mod tests {
         let again = Authority::new(state.path());
         assert!(trusts(&again, None, "localhost").await);
         assert_eq!(fs::read(&key).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_somebody_removed_is_made_again_for_the_same_key() {
+        let state = tempfile::tempdir().unwrap();
+        let authority = Authority::new(state.path());
+        authority.prepare().unwrap();
+        let key = fs::read(state.path().join("authority/root.key")).unwrap();
+        fs::remove_file(authority.certificate()).unwrap();
+        assert!(trusts(&authority, None, "localhost").await);
+        assert_eq!(fs::read(state.path().join("authority/root.key")).unwrap(), key);
+    }
+
+    #[test]
+    fn visits_that_need_it_at_once_get_one_authority() {
+        for _ in 0..20 {
+            let state = tempfile::tempdir().unwrap();
+            let authority = Authority::new(state.path());
+            let keys: Vec<Vec<u8>> = std::thread::scope(|scope| {
+                let made: Vec<_> = (0..4)
+                    .map(|_| scope.spawn(|| authority.key().unwrap().serialize_der()))
+                    .collect();
+                made.into_iter().map(|key| key.join().unwrap()).collect()
+            });
+            assert!(keys.iter().all(|key| *key == keys[0]));
+        }
     }
 
     #[tokio::test]

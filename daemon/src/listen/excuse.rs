@@ -55,6 +55,27 @@ where
     timeout(EXCUSE, say(local, &packet)).await.map_err(io::Error::from)?
 }
 
+/// The end of a session in which nothing can be said. What the database said last is read before it.
+pub(super) async fn part<L>(local: &mut L) -> io::Result<()>
+where
+    L: AsyncRead + AsyncWrite + Unpin,
+{
+    local.shutdown().await?;
+    let mut rest = local.take(UNHEARD);
+    // However it ends: the client has read what there was to read, or has had the time to.
+    drop(timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await);
+    Ok(())
+}
+
+/// What somebody speaks whose target nothing is known of yet, by how it begins: who waits for the other's first word is
+/// a MySQL client, and what PostgreSQL's clients begin with is theirs alone.
+pub(super) async fn by_manners<L: AsyncRead + Unpin>(local: &mut L, said: &mut BytesMut) -> Engine {
+    if said.is_empty() && timeout(SILENCE, local.read_buf(said)).await.is_err() {
+        return Engine::Mysql;
+    }
+    Engine::Postgres
+}
+
 /// A problem in the three texts of a database's error.
 struct Words {
     message: String,
@@ -141,11 +162,7 @@ where
     L: AsyncRead + AsyncWrite + Unpin,
 {
     local.write_all(packet).await?;
-    local.shutdown().await?;
-    let mut rest = local.take(UNHEARD);
-    // However it ends: the client has read what there was to read, or has had the time to.
-    drop(timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await);
-    Ok(())
+    part(local).await
 }
 
 /// With any other state libpq asks again at once without TLS, and would send its password in the clear later.
@@ -159,6 +176,9 @@ const EXCUSE: Duration = Duration::from_secs(5);
 
 /// How long a client may take to close after it was told.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a client says nothing that waits for a greeting; others begin at once.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How much of what it still sends is taken in, in bytes.
 const UNHEARD: u64 = 64 * 1024;
@@ -294,6 +314,18 @@ mod tests {
         ] {
             let heard = heard(said, engine, |line, _| all(line)).await;
             assert!(heard.is_empty(), "{heard:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_greeting_is_taken_for_a_mysql_client_and_who_speaks_is_not() {
+        let (mut near, mut far) = duplex(64);
+        let mut said = BytesMut::new();
+        assert_eq!(by_manners(&mut near, &mut said).await, Engine::Mysql);
+        far.write_all(&SSL_REQUEST).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(by_manners(&mut near, &mut said).await, Engine::Postgres);
+            assert_eq!(said[..], SSL_REQUEST);
         }
     }
 

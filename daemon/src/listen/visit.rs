@@ -16,7 +16,7 @@ use tracing::debug;
 use super::authority::Authority;
 use super::counted::Counted;
 use super::engines::Engines;
-use super::excuse::{excuse, last_word};
+use super::excuse::{by_manners, excuse, last_word, part};
 use super::moved::Moved;
 use super::peer::{Finder, Found, Peer};
 use super::pipe::{Ended, Witness, pipe};
@@ -69,6 +69,7 @@ pub(super) async fn visit<L>(
     L: AsyncRead + AsyncWrite + Unpin,
 {
     let name = target.name.as_str();
+    let came = house.clock.now();
     let mut first = BytesMut::new();
 
     // May they come in?
@@ -109,7 +110,8 @@ pub(super) async fn visit<L>(
     // Its program is looked for meanwhile, and known, mostly, before it is done.
     let named = house.finder.look_for(&peer, entry.found());
 
-    // A lease and a stream, unless the visitor leaves first.
+    // A lease and a stream, unless the visitor leaves first or cannot wait.
+    let ago = house.clock.now().duration_since(came);
     let admitted = async {
         let lease = house.keeper.lease(name, Holder::Visit).await.map_err(NoWay::Bastion)?;
         if !house.tunnels.stands(lease.route()) {
@@ -125,7 +127,7 @@ pub(super) async fn visit<L>(
     let admitted = tokio::select! {
         admitted = admitted => admitted,
         () = waiting::wait(&mut local, &mut first) => Err(NoWay::Left),
-        () = waiting::runs_out(target.patience, &entry) => Err(NoWay::Impatient),
+        () = waiting::runs_out(target.patience, ago, &entry) => Err(NoWay::Impatient),
         () = house.curfew.cancelled() => Err(NoWay::Bastion(Refusal::Stopping)),
     };
     let (lease, Passage { tunnel, number, mut stream }) = match admitted {
@@ -213,16 +215,26 @@ pub(super) async fn visit<L>(
     } else if witness.may_interrupt() {
         let told = last_word(&mut local, &problem).await;
         debug!(target = name, ok = told.is_ok(), "a last word");
+    } else {
+        let parted = part(&mut local).await;
+        debug!(target = name, ok = parted.is_ok(), "no place for a last word");
     }
 }
 
 /// Tells a visitor in its own client's words why it is not served. What could not be told stands in the status.
-async fn tell<L>(house: &House, target: &Target, local: &mut L, said: BytesMut, problem: &Problem)
-where
+async fn tell<L>(
+    house: &House,
+    target: &Target,
+    local: &mut L,
+    mut said: BytesMut,
+    problem: &Problem,
+) where
     L: AsyncRead + AsyncWrite + Unpin,
 {
-    // What PostgreSQL's clients begin with is theirs alone.
-    let engine = house.engines.known(target).unwrap_or(Engine::Postgres);
+    let engine = match house.engines.known(target) {
+        Some(engine) => engine,
+        None => by_manners(local, &mut said).await,
+    };
     match excuse(local, said, engine, &house.authority, problem).await {
         Ok(()) => debug!(target = target.name, code = problem.code, "told the visitor"),
         Err(err) => debug!(target = target.name, %err, "the visitor was not told"),

@@ -35,16 +35,16 @@ where
     visitor::leaves(local, said).await;
 }
 
-/// Ends when a visitor has to be told something, because it would give up by itself.
-pub(super) async fn runs_out(patience: Patience, entry: &Entry) {
+/// Ends when a visitor that came so long ago has to be told something, because it would give up by itself.
+pub(super) async fn runs_out(patience: Patience, ago: Duration, entry: &Entry) {
     match patience {
-        Patience::AtMost(time) => sleep(time).await,
+        Patience::AtMost(time) => sleep(time.saturating_sub(ago)).await,
         Patience::Auto => {
             // By then its program is known.
-            sleep(JAVA).await;
+            sleep(JAVA.saturating_sub(ago)).await;
             match entry.visitor().program.as_deref() {
                 Some("java" | "DBeaver" | "DataGrip") => {}
-                Some("pgAdmin") => sleep(PGADMIN - JAVA).await,
+                Some("pgAdmin") => sleep(PGADMIN - JAVA.max(ago).min(PGADMIN)).await,
                 Some(_) | None => pending().await,
             }
         }
