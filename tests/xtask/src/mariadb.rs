@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::Failure;
 use crate::failure::run;
 use crate::place::{free_port, servant};
-use crate::postgres::{bare, give, scratch};
+use crate::postgres::{CERTIFICATE, KEY, bare, certificate, give, scratch};
 use crate::process::{Process, within};
 use crate::setup::mariadb::Programs;
 
@@ -25,7 +25,7 @@ pub struct MariaDb {
 }
 
 impl MariaDb {
-    /// Makes a data directory and starts a server on it.
+    /// Makes a data directory and starts a server on it; TLS is on where openssl can make a certificate.
     ///
     /// # Errors
     /// When a program fails, or the server does not come up.
@@ -50,6 +50,11 @@ impl MariaDb {
         );
         fs::write(&first, account).map_err(Failure::io("writing the first account"))?;
         give(&first, servant)?;
+        let tls = certificate(dir.path(), servant)?;
+        let file = |option: &str, name: &str| {
+            format!("--ssl-{option}={}", dir.path().join(name).display())
+        };
+        let tls = tls.then(|| [file("cert", CERTIFICATE), file("key", KEY)]);
         let port = free_port()?;
         let log = fs::File::create(dir.path().join("log")).map_err(Failure::io("making a log"))?;
         let process = Process::spawn(
@@ -61,6 +66,7 @@ impl MariaDb {
                 .arg(format!("--socket={}", dir.path().join("sock").display()))
                 .arg(format!("--pid-file={}", dir.path().join("pid").display()))
                 .arg(format!("--init-file={}", first.display()))
+                .args(tls.into_iter().flatten())
                 .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M"])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -74,6 +80,15 @@ impl MariaDb {
     /// Its port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The certificate that it shows, where it has one: a client that trusts it believes that this is `localhost`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn certificate(&self) -> Result<String, Failure> {
+        let path = self.dir.path().join(CERTIFICATE);
+        fs::read_to_string(&path).map_err(Failure::io(format!("reading {}", path.display())))
     }
 
     fn wait_until_ready(&mut self) -> Result<(), Failure> {

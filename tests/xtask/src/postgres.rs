@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -83,6 +83,15 @@ impl Postgres {
         self.port
     }
 
+    /// The certificate that it shows, where it has one: a client that trusts it believes that this is `localhost`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn certificate(&self) -> Result<String, Failure> {
+        let path = self.dir.path().join("data").join(CERTIFICATE);
+        fs::read_to_string(&path).map_err(Failure::io(format!("reading {}", path.display())))
+    }
+
     /// What it wrote about itself and its visitors.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
@@ -157,18 +166,21 @@ pub fn bare(program: &Path, servant: Option<Account>) -> Command {
     command
 }
 
-/// A certificate of the server's own; `false` where there is no openssl to make one.
-fn certificate(data: &Path, servant: Option<Account>) -> Result<bool, Failure> {
+/// A certificate of the server's own in its folder; `false` where there is no openssl to make one.
+pub(crate) fn certificate(data: &Path, servant: Option<Account>) -> Result<bool, Failure> {
     let Some(openssl) = crate::place::on_path("openssl", &[]) else { return Ok(false) };
-    let key: PathBuf = data.join("server.key");
     run(bare(&openssl, servant)
         .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-out"])
-        .arg(data.join("server.crt"))
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out"])
+        .arg(data.join(CERTIFICATE))
         .arg("-keyout")
-        .arg(key))?;
+        .arg(data.join(KEY)))?;
     Ok(true)
 }
+
+/// Where PostgreSQL looks for them in its data directory.
+pub(crate) const CERTIFICATE: &str = "server.crt";
+pub(crate) const KEY: &str = "server.key";
 
 /// A busy machine with two cores takes a second or two; this is for the worst of them.
 const START: Duration = Duration::from_secs(60);

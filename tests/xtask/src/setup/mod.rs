@@ -2,7 +2,9 @@
 
 #![expect(clippy::print_stderr, reason = "setting up talks to the person at the terminal")]
 
+pub mod java;
 pub mod mariadb;
+pub mod node;
 pub mod packages;
 pub mod postgres;
 pub mod tools;

@@ -1,0 +1,60 @@
+//! node-postgres, in a folder of the cache.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::Failure;
+use crate::failure::run_loud;
+use crate::place::{cache, on_path};
+use crate::setup::packages::{Package, install};
+use crate::setup::{Consent, say};
+
+/// Where node and its packages lie.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The program.
+    pub program: PathBuf,
+    /// node-postgres, as `require` takes it.
+    pub pg: PathBuf,
+}
+
+impl Node {
+    /// Finds it or installs it.
+    ///
+    /// # Errors
+    /// When there is no node, or the package cannot be installed.
+    pub fn ensure(consent: Consent) -> Result<Self, Failure> {
+        if on_path("node", &[]).is_none() || on_path("npm", &[]).is_none() {
+            install(NODE, consent)?;
+        }
+        let missing = || Failure::Missing {
+            what: "node or npm".to_owned(),
+            cure: "put Node.js 18 or newer on PATH".to_owned(),
+        };
+        let program = on_path("node", &[]).ok_or_else(missing)?;
+        let npm = on_path("npm", &[]).ok_or_else(missing)?;
+        let cache = cache()?;
+        let dir = cache.join(format!("node-{}", PG.replace('@', "-")));
+        let node = Self { program, pg: dir.join("node_modules/pg") };
+        let complete = dir.join("complete");
+        // Two runs at once must not fill one folder.
+        let lock = File::create(cache.join("node.lock")).map_err(Failure::io("making a lock"))?;
+        lock.lock().map_err(Failure::io("waiting for another run that installs node-postgres"))?;
+        if complete.exists() {
+            return Ok(node);
+        }
+        say(&format!("installing {PG} in {}", dir.display()));
+        fs::create_dir_all(&dir).map_err(Failure::io(format!("making {}", dir.display())))?;
+        let mut install = Command::new(npm);
+        install.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
+        run_loud(install.arg(&dir).arg(PG))?;
+        File::create(complete).map_err(Failure::io("marking it as complete"))?;
+        Ok(node)
+    }
+}
+
+/// The version that README's table speaks of.
+const PG: &str = "pg@8.23.1";
+
+const NODE: Package = Package { what: "Node.js", apt: &["nodejs", "npm"], brew: "node" };
