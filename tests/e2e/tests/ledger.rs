@@ -1,7 +1,5 @@
 //! What the ledger says is what happened: the bill of the simulated AWS, the visits, the tunnels; also after a restart.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::time::Duration;
 
 use bastion_api::AuditRecord;
