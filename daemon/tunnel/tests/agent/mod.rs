@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_tungstenite::tungstenite::Message as Ws;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 /// What an agent's connection may be made of.
@@ -171,6 +171,12 @@ impl Agent {
     pub(crate) async fn break_off(&mut self) {
         // A websocket that is only dropped says nothing; the connection ends with a FIN.
         self.socket.get_mut().shutdown().await.unwrap();
+    }
+
+    /// Is gone, so that whoever writes to it is told by a reset.
+    pub(crate) async fn vanish(&mut self) {
+        let nowhere: Box<dyn Carrier> = Box::new(tokio::io::duplex(1).0);
+        self.socket = WebSocketStream::from_raw_socket(nowhere, Role::Server, None).await;
     }
 
     /// The next thing that the client says; acknowledged, if it is to be.
