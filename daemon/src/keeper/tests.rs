@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use bastion_api::{EventKind, State};
 use bastion_cloud::{Cloud, CloudError, DatabaseRef, Kind, LoginWay, Runs, Select, Site};
+use bastion_pool::BastionId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Holder, JournaledSessions, Keeper, Parts, Refusal, Running, Standing};
+use super::{Holder, JournaledSessions, Keeper, News, Parts, Refusal, Running, Standing};
 use crate::clock::{Clock, Hand};
 use crate::config::{BastionCommand, OnStop, Target};
 use crate::events::Events;
