@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the tests' output and their sum are this command's data")]
 #![expect(clippy::disallowed_methods, reason = "a tool for people measures real time")]
 
+mod clients;
 mod tunnel;
 
 use std::io::{BufRead, BufReader};
@@ -27,7 +28,7 @@ pub(crate) struct Test {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// Only tests whose name contains this; `--long tunnel` is the tunnel's full run
+    /// Only tests whose name contains this; `--long tunnel` and `--long clients` are full runs of their own
     name: Option<String>,
 }
 
@@ -37,6 +38,9 @@ impl Test {
         let consent = Consent::new(self.yes);
         if self.long && self.name.as_deref() == Some("tunnel") {
             return tunnel::run(consent);
+        }
+        if self.long && self.name.as_deref() == Some("clients") {
+            return clients::run(consent);
         }
         tools::ensure(consent)?;
         let postgres = postgres::Programs::ensure(consent)?;
