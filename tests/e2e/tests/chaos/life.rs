@@ -121,7 +121,7 @@ impl Run {
             8 => self.die_within_a_call(dice).await,
             _ => {
                 self.kill().await;
-                self.start().await;
+                self.come_back(dice).await;
             }
         }
     }
@@ -142,7 +142,7 @@ impl Run {
         if held.is_err() {
             self.house.sim().faults().clear();
         }
-        self.start().await;
+        self.come_back(dice).await;
     }
 
     async fn kill(&mut self) {
@@ -155,6 +155,22 @@ impl Run {
     async fn start(&mut self) {
         self.tell("starts");
         self.house.start().await;
+    }
+
+    /// The daemon comes back, and maybe somebody visits before it can know what it had left.
+    async fn come_back(&mut self, dice: &mut Dice) {
+        let hurried = dice.roll(2) == 0;
+        if hurried {
+            let slow = Fault::once("ListTasks", What::Slow { ms: 700 });
+            self.house.sim().faults().add(slow);
+        }
+        self.start().await;
+        if hurried {
+            let target = dice.one_of(&["prod-db", "other"]);
+            self.tell(&format!("visits {target} at once"));
+            let visit = self.house.psql(target, "SELECT 1");
+            self.visits.push(visit);
+        }
     }
 
     /// Nobody comes back: every task ends by itself, within the session's idle limit and the watchdog's patience.
