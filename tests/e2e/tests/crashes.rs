@@ -1,6 +1,5 @@
 //! The daemon dies by kill -9 at any point, is started again, and nothing is leaked.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::print_stdout, reason = "a figure is for whoever reads the test's output")]
 #![expect(clippy::disallowed_methods, reason = "a test measures real time")]
 
