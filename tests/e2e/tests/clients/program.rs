@@ -281,7 +281,9 @@ fn java(house: &House, way: Way<'_>, mode: Mode, sql: &str) -> Command {
     }
     let mut java = house.tool("java");
     // Many short lives on few processors: no second compiler, no second collector.
-    java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-cp"]);
+    java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
+    // In a house without a language of its own it would print a question mark for each letter beyond ASCII.
+    java.args(["-Dsun.stdout.encoding=UTF-8", "-Dsun.stderr.encoding=UTF-8", "-cp"]);
     java.arg(told("BASTION_TEST_JAVA_CLASSES").expect("it is here")).args(["Ask", &url, sql]);
     java
 }

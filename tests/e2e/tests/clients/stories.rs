@@ -1,6 +1,7 @@
 //! What needs no matrix: what is answered while a client waits, and what never starts anything.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use bastion_api::State;
@@ -13,7 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::program::{Mode, Program, Way};
-use super::scene::{cold, told};
+use super::proxy::Proxy;
+use super::scene::{Scene, cold, told};
 
 const GSS_ENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
 
@@ -174,9 +176,46 @@ async fn a_login_that_expired_before_the_engine_was_known_is_told_to_whom_waits_
     house.sim().faults().add(Fault::always(What::Expired));
     let refused = house.mariadb("shop", "SELECT 1").finish().await;
     assert!(refused.err.contains("D18 "), "{refused}");
-    assert!(refused.err.contains("; hint: aws sso login"), "{refused}");
+    assert!(refused.err.contains("; hint: ") && refused.err.contains("aws sso login"), "{refused}");
     let mut psql = house.libpq("psql", "shop");
     psql.env("PGDATABASE", POSTGRES.database).args(["-c", "SELECT 1"]);
     let refused = Running::start(&mut psql).finish().await;
     assert!(refused.err.contains("D18 "), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the Python environment that cargo xtask test makes"]
+async fn a_client_that_begins_with_tls_is_told_within_it() {
+    let house = Scene::Login.house(true).await;
+    let proxy = Proxy::before(house.port("prod-db")).await;
+    let mut client = house.inside(Path::new(&std::env::var_os("BASTION_TEST_PYTHON").unwrap()));
+    client.arg(xtask::place::workspace().join("tests/peers/python/psycopg_ask.py")).arg("SELECT 1");
+    for (name, value) in psql(&house, "require").get_envs() {
+        client.env(name, value.unwrap());
+    }
+    client.env("PGPORT", proxy.port().to_string()).env("PGSSLNEGOTIATION", "direct");
+    let refused = Running::start(&mut client).finish().await;
+    assert!(refused.err.contains("FATAL:  D18 ") && refused.err.contains("HINT: "), "{refused}");
+    assert!(proxy.spoke_tls() && !proxy.in_the_clear_after_tls());
+    assert!(!proxy.was_said(POSTGRES.database), "its startup packet was sealed");
+}
+
+/// libpq's "prefer" is a wish: with a root file that lacks ours it does not believe us, and asks without TLS, as it
+/// would ask any server. No password is asked for there, and none is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_prefers_tls_and_believes_others_alone_is_told_in_the_clear_and_sends_no_password() {
+    let house = Scene::Login.house(true).await;
+    let roots = house.path("others.pem");
+    fs::write(&roots, bastion_e2e::databases::postgres().certificate().unwrap()).unwrap();
+    for (mode, told) in [("prefer", true), ("require", false), ("verify-full", false)] {
+        let proxy = Proxy::before(house.port("prod-db")).await;
+        let mut psql = psql(&house, mode);
+        psql.env("PGPORT", proxy.port().to_string()).env("PGSSLROOTCERT", &roots);
+        psql.env("PGHOST", "localhost");
+        let refused = Running::start(&mut psql).finish().await;
+        assert_eq!(refused.err.contains("FATAL:  D18 "), told, "{mode}: {refused}");
+        assert!(refused.err.contains("certificate verify failed"), "{mode}: {refused}");
+        assert!(!proxy.was_said(POSTGRES.password), "{mode}");
+        assert_eq!(proxy.in_the_clear_after_tls(), told, "{mode}");
+    }
 }
