@@ -55,6 +55,8 @@ pub struct Running {
     pub(super) stopping: Option<Vec<Answer<()>>>,
     /// Tells the errands so.
     pub(super) no_more: CancellationToken,
+    /// Tells them before that, where no task is to be left.
+    pub(super) sweep: CancellationToken,
 }
 
 /// A lease that was asked for and has not ended.
@@ -110,6 +112,7 @@ impl Running {
             slept,
             stopping: None,
             no_more: CancellationToken::new(),
+            sweep: CancellationToken::new(),
         };
         for (target, cloud) in targets {
             running.take_in(target, cloud, now);

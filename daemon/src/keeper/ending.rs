@@ -16,10 +16,25 @@ impl Running {
         if !first {
             return;
         }
+        if self.parts.on_stop == OnStop::Stop {
+            self.sweep.cancel();
+        }
         self.no_more.cancel();
         match self.parts.on_stop {
             OnStop::Stop => self.pool.close_all(now),
             OnStop::Leave => self.leave(now),
+        }
+    }
+
+    /// Whether the daemon is stopping, and leaves everything as it is.
+    pub(super) fn leaves(&self) -> bool {
+        self.stopping.is_some() && self.parts.on_stop == OnStop::Leave
+    }
+
+    /// What is taken into care while the daemon is stopping is stopped like everything else.
+    pub(super) fn stop_on(&mut self, now: Instant) {
+        if self.stopping.is_some() {
+            self.pool.close_all(now);
         }
     }
 
@@ -46,14 +61,16 @@ impl Running {
 
     /// Answers those who wait for the end, once the cloud has taken every order.
     pub(super) fn answer_stop(&mut self) {
+        let leaves = self.leaves();
+        let looking = !leaves && self.is_looking();
         let Some(waiting) = &mut self.stopping else { return };
-        let leaves = self.parts.on_stop == OnStop::Leave;
-        let done = self.pool.bastions().all(|view| match view.phase {
-            Phase::Gone | Phase::Draining { taken: true, .. } => true,
-            Phase::Ready { .. } | Phase::Retiring { .. } => leaves,
-            // A start that was given up may still be named, and is stopped then; or it fails, and is gone.
-            Phase::Starting { .. } | Phase::Draining { taken: false, .. } => false,
-        });
+        let done = !looking
+            && self.pool.bastions().all(|view| match view.phase {
+                Phase::Gone | Phase::Draining { taken: true, .. } => true,
+                Phase::Ready { .. } | Phase::Retiring { .. } => leaves,
+                // A start that was given up may still be named, and is stopped then; or it fails, and is gone.
+                Phase::Starting { .. } | Phase::Draining { taken: false, .. } => false,
+            });
         if done {
             for answer in waiting.drain(..) {
                 // Nobody waiting any more is no fault.

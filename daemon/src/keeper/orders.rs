@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bastion_api::EventKind;
 use bastion_cloud::{Cloud, Site, TaskId};
-use bastion_pool::{BastionId, Output, Phase, View};
+use bastion_pool::{BastionId, Output, Phase, Raise, View};
 use tracing::warn;
 
 use super::berth::Berth;
@@ -99,12 +99,26 @@ impl Running {
         }
         // A start that is given up in this way knows it by this.
         berth.give_up.cancel();
+        self.lower_unused(&berth.target.site, &berth.cloud, now);
         if let Some(task) = berth.task.filter(|_| !berth.stopping) {
             // Its tunnels are of no use to anybody; who stops a task closes them first.
             let tunnels = Arc::clone(&self.parts.tunnels);
             self.parts.tasks.spawn(format!("close tunnels to {target}"), async move {
                 tunnels.close(&task).await;
             });
+        }
+    }
+
+    /// A service that was woken for a bastion which came to nothing is put back to sleep: no stop will do it.
+    fn lower_unused(&mut self, site: &Site, cloud: &Arc<dyn Cloud>, now: Instant) {
+        let used = self.berths.values().any(|other| other.target.site.name == site.name);
+        if !used && self.raised.remove(&site.name) {
+            let post = self.post(site, cloud);
+            self.settling.lowers(&site.name);
+            self.hold_back(now);
+            let raise = Raise { at: self.calendar(), site: site.clone(), from: 0, to: 1 };
+            let name = format!("put the service of {} back to sleep", site.name);
+            self.parts.tasks.spawn(name, errands::lower(post, raise));
         }
     }
 
@@ -157,6 +171,7 @@ impl Running {
             lowers,
             asks: self.asks.clone(),
             stopping: self.no_more.clone(),
+            sweep: self.sweep.clone(),
             target,
         })
     }

@@ -77,6 +77,11 @@ impl Settling {
             || (self.blind.is_some() && errands::is_ours(target) && self.unseen(&target.site))
     }
 
+    /// A service is about to be put back to sleep: until it is, nothing is started through it.
+    pub(super) fn lowers(&mut self, site: &str) {
+        self.lowering.push(site.to_owned());
+    }
+
     fn unseen(&self, site: &Site) -> bool {
         let at = self.places.iter().find(|place| same_place(&place.site, site));
         at.is_some_and(|place| !place.seen)
@@ -226,11 +231,21 @@ impl Running {
 
     /// What was seen at a place: everything there is decided upon.
     pub(super) fn decide(&mut self, at: usize, found: Result<Survey, Refusal>, now: Instant) {
+        if self.leaves() {
+            return;
+        }
         match found {
             Ok(survey) => self.carry_out(at, survey, now),
             Err(why) => self.put_off(at, &why, now),
         }
         self.hold_back(now);
+        self.stop_on(now);
+    }
+
+    /// Whether the daemon is stopping while an earlier run's tasks are looked at that it would stop, too.
+    pub(super) fn is_looking(&self) -> bool {
+        let under = |place: &&Place| matches!(place.standing, Look::Under);
+        self.settling.places.iter().filter(under).any(|place| self.is_awaited(place))
     }
 
     fn put_off(&mut self, at: usize, why: &Refusal, now: Instant) {
@@ -281,7 +296,7 @@ impl Running {
     }
 
     /// Tells the pool which targets start nothing yet.
-    fn hold_back(&mut self, now: Instant) {
+    pub(super) fn hold_back(&mut self, now: Instant) {
         let names: Vec<String> = self.wards.keys().cloned().collect();
         for name in names {
             let undecided = self.is_undecided(&name);
@@ -318,7 +333,7 @@ impl Running {
         self.pool.bastions_of(target).filter(stays).count()
     }
 
-    fn calendar(&self) -> SystemTime {
+    pub(super) fn calendar(&self) -> SystemTime {
         system_time(self.parts.clock.calendar())
     }
 }

@@ -1,6 +1,7 @@
 //! The keeper on a cloud that does as it is told, and on a clock that is turned by hand.
 
 mod crashes;
+mod ends;
 mod manners;
 mod sleeps;
 mod told;

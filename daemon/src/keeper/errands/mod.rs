@@ -40,6 +40,8 @@ pub(super) struct Desk {
     pub(super) asks: mpsc::UnboundedSender<Ask>,
     /// Fires when the daemon is stopping.
     pub(super) stopping: CancellationToken,
+    /// Fired by then where no task of ours is to be left.
+    pub(super) sweep: CancellationToken,
 }
 
 impl Desk {

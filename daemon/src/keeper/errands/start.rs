@@ -244,7 +244,10 @@ async fn clear_up(desk: &Desk, spec: &TaskSpec) -> Option<TaskId> {
         tokio::select! {
             biased;
             () = desk.stopping.cancelled() => {
-                sweep(desk).await;
+                // What is left on purpose carries our mark, too; the next run asks for the name.
+                if desk.sweep.is_cancelled() {
+                    sweep(desk).await;
+                }
                 return None;
             }
             () = sleep(pause) => {}

@@ -151,6 +151,9 @@ impl Running {
         came: Result<TaskId, CloudError>,
         now: Instant,
     ) {
+        if self.leaves() {
+            return;
+        }
         let Some(place) = self.settling.places.get(at) else { return };
         let post = self.post(&place.site.clone(), &Arc::clone(&place.cloud));
         match came {
@@ -184,6 +187,7 @@ impl Running {
             }
         }
         self.hold_back(now);
+        self.stop_on(now);
     }
 
     fn keep(

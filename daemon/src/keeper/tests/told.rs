@@ -12,6 +12,7 @@ use bastion_cloud::{
 };
 use bastion_pool::adopt;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::tunnels::{Route, TunnelFailure, Ways};
@@ -32,8 +33,10 @@ struct Orders {
     swallow: Option<Swallow>,
     never_find: bool,
     unreachable: bool,
+    slow: bool,
     hopeless: bool,
     refused: bool,
+    changed: bool,
     refuse_stop: bool,
     dead: bool,
     lag: usize,
@@ -101,6 +104,11 @@ impl Told {
         self.orders().unreachable = unreachable;
     }
 
+    /// A list takes a second.
+    pub(super) fn slow_list(&self) {
+        self.orders().slow = true;
+    }
+
     /// The files say that there is no login.
     pub(super) fn hopeless(&self, hopeless: bool) {
         self.orders().hopeless = hopeless;
@@ -109,6 +117,11 @@ impl Told {
     /// AWS does not know who we are.
     pub(super) fn refuse_login(&self, refused: bool) {
         self.orders().refused = refused;
+    }
+
+    /// Somebody has written one of the files that the login rests on.
+    pub(super) fn change_login(&self) {
+        self.orders().changed = true;
     }
 
     pub(super) fn refuse_stop(&self, refuse: bool) {
@@ -240,6 +253,7 @@ fn facts(target: &str) -> Box<TaskFacts> {
 impl Cloud for Told {
     async fn identity(&self) -> Result<Identity, CloudError> {
         self.call("identity");
+        self.orders().changed = false;
         if self.orders().refused {
             return Err(login());
         }
@@ -248,6 +262,10 @@ impl Cloud for Told {
 
     async fn login_state(&self) -> LoginState {
         if self.orders().hopeless { LoginState::Hopeless(login()) } else { LoginState::Promising }
+    }
+
+    fn login_changed(&self) -> bool {
+        self.orders().changed
     }
 
     async fn find_place(&self) -> Result<Place, CloudError> {
@@ -345,6 +363,10 @@ impl Cloud for Told {
 
     async fn list_tasks(&self, _: &str) -> Result<Vec<TaskId>, CloudError> {
         self.call("list");
+        let slow = self.orders().slow;
+        if slow {
+            sleep(Duration::from_secs(1)).await;
+        }
         let orders = self.orders();
         if orders.unreachable {
             return Err(fault(Kind::Unreachable));
