@@ -103,6 +103,12 @@ impl Access {
         }
     }
 
+    /// Whether the files are others than those that the clients were made of.
+    pub(crate) fn login_changed(&self) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().is_some_and(|held| !held.files.iter().all(Look::still_holds))
+    }
+
     /// Who signed what is shown in AWS's place, where that can be seen.
     pub(crate) async fn issuer(&self) -> Option<String> {
         let clients = self.clients().await.ok()?;

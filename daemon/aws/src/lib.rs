@@ -125,6 +125,10 @@ impl Cloud for Aws {
         self.access.login_state().await
     }
 
+    fn login_changed(&self) -> bool {
+        self.access.login_changed()
+    }
+
     fn forget_login(&self) {
         self.access.forget();
     }

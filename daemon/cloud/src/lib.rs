@@ -38,6 +38,12 @@ pub trait Cloud: Debug + Send + Sync {
         LoginState::Promising
     }
 
+    /// Whether files that the login rests on have changed since AWS was last asked with it. Asks nobody, and may be
+    /// repeated each second.
+    fn login_changed(&self) -> bool {
+        false
+    }
+
     /// Forgets credentials and what is known of failures with them: the next call resolves all afresh.
     fn forget_login(&self) {}
 

@@ -4,7 +4,7 @@
 //!   failed ──▶ the files: hopeless ──▶ looked at again in a second
 //!                │ they speak for a try
 //!                ▼
-//!              AWS is asked who we are: refused ──▶ asked again, ever more seldom
+//!              AWS is asked who we are: refused ──▶ asked again, ever more seldom, and as soon as the files change
 //!                │ it answers
 //!                ▼
 //!              the problem is cleared, and visits start bastions again
@@ -27,6 +27,8 @@ use crate::tunnels::TunnelFailure;
 pub(super) struct Watch {
     /// When it is next looked at; none while somebody looks.
     due: Option<Instant>,
+    /// Until when AWS is left alone, unless the files change.
+    leave_alone: Instant,
     /// How long AWS is left alone after it has refused.
     backoff: Backoff,
 }
@@ -36,6 +38,8 @@ pub(super) struct Watch {
 pub(super) enum Seen {
     /// The files say that there is no use in trying.
     Hopeless,
+    /// Nothing has changed since AWS was asked a moment ago.
+    Unchanged,
     /// AWS was asked, and still refuses, or did not answer.
     Refused,
     /// AWS knows who we are.
@@ -56,15 +60,17 @@ impl Running {
         for (site, cloud) in sites {
             let watch = self.logins.entry(site.clone()).or_insert_with(|| Watch {
                 due: Some(now + TICK),
+                leave_alone: now,
                 backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE, 0),
             });
             if watch.due.is_none_or(|due| due > now) {
                 continue;
             }
             watch.due = None;
+            let leave_alone = watch.leave_alone > now;
             let asks = self.asks.clone();
             self.parts.tasks.spawn(format!("look at the login of {site}"), async move {
-                let seen = look(cloud.as_ref()).await;
+                let seen = look(cloud.as_ref(), leave_alone).await;
                 // A keeper that has ended needs no login.
                 drop(asks.send(Ask::LoginSeen { site, seen }));
             });
@@ -80,8 +86,11 @@ impl Running {
     pub(super) fn hear_login(&mut self, site: &str, seen: Seen, now: Instant) {
         let Some(watch) = self.logins.get_mut(site) else { return };
         match seen {
-            Seen::Hopeless => watch.due = Some(now + TICK),
-            Seen::Refused => watch.due = Some(now + watch.backoff.strike()),
+            Seen::Hopeless | Seen::Unchanged => watch.due = Some(now + TICK),
+            Seen::Refused => {
+                watch.due = Some(now + TICK);
+                watch.leave_alone = now + watch.backoff.strike();
+            }
             Seen::Good => {
                 self.logins.remove(site);
                 self.welcome(site);
@@ -110,9 +119,10 @@ impl Running {
 }
 
 /// Looks at the files, and where they speak for a try, asks AWS who we are: files cannot tell that keys have expired.
-async fn look(cloud: &dyn Cloud) -> Seen {
+async fn look(cloud: &dyn Cloud, leave_alone: bool) -> Seen {
     match cloud.login_state().await {
         LoginState::Hopeless(_) => Seen::Hopeless,
+        LoginState::Promising if leave_alone && !cloud.login_changed() => Seen::Unchanged,
         LoginState::Promising => match cloud.identity().await {
             Ok(_) => Seen::Good,
             Err(_) => Seen::Refused,
@@ -142,7 +152,7 @@ pub(super) fn is_login(why: &Refusal) -> bool {
     }
 }
 
-/// How soon AWS is asked again after it has refused: a new login is to be picked up within two seconds.
+/// How soon AWS is asked again after it has refused: keys may be renewed where no file shows it.
 const FIRST_PAUSE: Duration = Duration::from_millis(1_500);
 
 /// How seldom at the most: a login that nobody renews in the night costs no more than a call each half minute.

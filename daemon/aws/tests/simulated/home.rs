@@ -157,6 +157,7 @@ async fn child_in_a_home() {
             return;
         }
         let told = match line.trim() {
+            "changed" => aws.login_changed().to_string(),
             "state" => match aws.login_state().await {
                 LoginState::Promising => "promising".to_owned(),
                 LoginState::Hopeless(error) => kind(&error.kind).replace("login", "hopeless"),

@@ -83,8 +83,10 @@ async fn a_login_that_aws_has_revoked_is_told_though_its_file_says_otherwise() {
     home.write_token("corp", "revoked", HOUR, "");
     assert_eq!(home.ask("state"), "promising");
     assert_eq!(home.ask("identity"), "login sso ended 0");
+    assert_eq!(home.ask("changed"), "false");
     home.log_in("second", HOUR, None);
     home.write_token("corp", "second", HOUR, "");
+    assert_eq!(home.ask("changed"), "true");
     assert_eq!(home.ask("identity"), "ok assumed-role/AWSReservedSSO_Dev/dev");
 }
 

@@ -115,6 +115,25 @@ async fn a_login_that_only_aws_knows_to_have_expired_stays_a_problem_until_aws_t
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_login_whose_files_change_is_tried_at_once_however_long_aws_has_refused_the_old_one() {
+    let it = Story::begin();
+    it.aws.refuse_login(true);
+    it.aws.answer_run(Err(fault(Kind::Login { profile: None, way: LoginWay::Keys })));
+    it.keeper.lease("db", Holder::Visit).await.unwrap_err();
+    for _ in 0..60 {
+        it.turn(Duration::from_secs(1)).await;
+    }
+    let asked = it.aws.called("identity");
+    it.turn(Duration::from_secs(1)).await;
+    assert_eq!(it.aws.called("identity"), asked, "it is left alone");
+    it.aws.refuse_login(false);
+    it.aws.change_login();
+    it.turn(Duration::from_secs(1)).await;
+    it.until(State::Cold).await;
+    assert_eq!(it.aws.called("identity"), asked + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_adds_and_drops_and_leaves_the_others_alone() {
     let it = Story::begin();
     let kept = it.keeper.lease("db", Holder::Visit).await.unwrap();
