@@ -77,6 +77,17 @@ async fn every_client_shows_what_is_documented() {
         .collect();
     let verdicts = try_all(&cells).await;
     println!("{}", matrix(&verdicts));
+    // What README's table quotes.
+    for Verdict { cell, shown, .. } in &verdicts {
+        if matches!(cell.scene, Scene::Lost | Scene::Login) {
+            println!(
+                "\n{} {} {}:\n{shown}",
+                cell.program.name(),
+                cell.mode.word(),
+                cell.scene.name()
+            );
+        }
+    }
     let good = verdicts.iter().filter(|verdict| verdict.is_good()).count();
     let word = if good == cells.len() { "ok" } else { "failed" };
     println!("clients {word}: {good} of {} cells as documented", cells.len());
@@ -91,12 +102,12 @@ fn matrix(verdicts: &[Verdict]) -> String {
             lines.push((*program, *mode));
         }
     }
-    let mut text = format!("{:<30}", "client");
+    let mut text = format!("{:<36}", "client");
     for scene in Scene::ALL {
         text.push_str(&format!(" {:>10}", scene.name()));
     }
     for (program, mode) in lines {
-        text.push_str(&format!("\n{:<30}", format!("{} {}", program.name(), mode.word())));
+        text.push_str(&format!("\n{:<36}", format!("{} {}", program.name(), mode.word())));
         for scene in Scene::ALL {
             let cell = Cell { program, mode, scene };
             let verdict = verdicts.iter().find(|verdict| verdict.cell == cell);

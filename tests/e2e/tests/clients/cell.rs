@@ -26,6 +26,8 @@ pub(crate) struct Verdict {
     pub(crate) cell: Cell,
     /// As documented, or why not.
     pub(crate) seen: Result<(), String>,
+    /// What the client showed.
+    pub(crate) shown: String,
 }
 
 impl Verdict {
@@ -133,7 +135,7 @@ impl<'a> Stage<'a> {
             } else {
                 Ok(())
             };
-            verdicts.push(Verdict { cell, seen });
+            verdicts.push(Verdict { cell, seen, shown: visit.text });
         }
         verdicts
     }
@@ -149,7 +151,8 @@ impl<'a> Stage<'a> {
                 let Cell { program, mode, .. } = cell;
                 let client = program.start(self.house, self.way(proxy.port()), mode).await;
                 let shown = client.finish().await;
-                Verdict { cell, seen: self.judge(cell, &shown, &proxy).await }
+                let seen = self.judge(cell, &shown, &proxy).await;
+                Verdict { cell, seen, shown: shown.text }
             }
         });
         join_all(tried).await
@@ -174,7 +177,7 @@ impl<'a> Stage<'a> {
                 None => Err(format!("it had no session: {}", shown.text)),
                 Some(_) => self.judge(cell, &shown, &proxy).await,
             };
-            verdicts.push(Verdict { cell, seen });
+            verdicts.push(Verdict { cell, seen, shown: shown.text });
         }
         verdicts
     }
