@@ -9,7 +9,7 @@
 //!
 //! **When a line is safe.** It is handed to the system, whole, as soon as it is told, so a crash of ours loses none. What
 //! has to do with money, a bastion's beginning and its end, is synced to the disk at once; everything else within
-//! [`SYNC_WITHIN`]: a power cut may cost the audit that much. On stopping, everything is synced.
+//! `SYNC_WITHIN`: a power cut may cost the audit that much. On stopping, everything is synced.
 
 mod audit;
 mod book;
