@@ -6,3 +6,5 @@ pub mod handshake;
 pub mod message;
 pub mod mux;
 pub mod postgres;
+pub mod refusal;
+pub mod talk;
