@@ -61,7 +61,7 @@ async fn house() -> House {
 }
 
 /// Resident memory of a process in megabytes, from `/proc`; elsewhere from `ps`.
-fn resident(pid: u32) -> f64 {
+pub(crate) fn resident(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status"));
     let kilobytes = match status {
         Ok(status) => number(&status, "VmRSS:"),

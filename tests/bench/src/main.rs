@@ -1,7 +1,7 @@
 //! The figures that we promise, each measured beside what it is promised against.
 //!
 //! `cargo xtask bench [NAME] [--json]` builds and runs this; a name picks the figures that contain it: `tunnel` those of
-//! the tunnel.
+//! the tunnel, `life` those of deaths, restarts and many visits.
 
 #![expect(clippy::print_stdout, reason = "figures are this program's data")]
 #![expect(clippy::print_stderr, reason = "how far it has come is told to the person")]
@@ -10,6 +10,7 @@ mod cold;
 mod echo;
 mod figure;
 mod idle;
+mod life;
 mod tunnel;
 mod visit;
 
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("this machine has threads");
     let figures = runtime.block_on(measured(name));
     if figures.is_empty() {
-        let names = [NAMES, tunnel::NAMES].concat().join(", ");
+        let names = [NAMES, life::NAMES, tunnel::NAMES].concat().join(", ");
         eprintln!("no figure is called {name}; there are: {names}");
         return ExitCode::FAILURE;
     }
@@ -39,15 +40,18 @@ fn main() -> ExitCode {
 async fn measured(name: &str) -> Vec<Figure> {
     let mut figures = Vec::new();
     let wanted = |bench: &&&str| bench.contains(name);
-    for bench in NAMES.iter().chain(tunnel::NAMES).filter(wanted) {
+    for bench in NAMES.iter().chain(life::NAMES).chain(tunnel::NAMES).filter(wanted) {
         eprintln!("measuring {bench}");
-        figures.push(match *bench {
-            cold::NAME => cold::measure().await,
-            visit::NAME => visit::measure().await,
-            idle::MEMORY => idle::memory().await,
-            idle::WAKE_UPS => idle::wake_ups().await,
-            of_the_tunnel => tunnel::measure(of_the_tunnel).await,
-        });
+        match *bench {
+            cold::NAME => figures.push(cold::measure().await),
+            visit::NAME => figures.push(visit::measure().await),
+            idle::MEMORY => figures.push(idle::memory().await),
+            idle::WAKE_UPS => figures.push(idle::wake_ups().await),
+            of_life if life::NAMES.contains(&of_life) => {
+                figures.extend(life::measure(of_life).await)
+            }
+            of_the_tunnel => figures.push(tunnel::measure(of_the_tunnel).await),
+        }
     }
     figures
 }

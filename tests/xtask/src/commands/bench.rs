@@ -15,7 +15,7 @@ use super::build::{Part, Profile, build, peers};
 /// What is measured is a release build, which the first time takes minutes more.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Only the figures whose name contains this; `tunnel` those of the tunnel
+    /// Only the figures whose name contains this; `tunnel` those of the tunnel, `life` those of deaths, restarts and many visits
     name: Option<String>,
     /// Print one line of JSON each
     #[arg(long)]
