@@ -1,12 +1,12 @@
 //! Which container of a task the agent is asked for: by name, never the first (F1: sidecars get injected).
 //!
-//! needs: ecs:DescribeTaskDefinition (only where the site names no container)
+//! needs: ecs:DescribeTaskDefinition (where the site names no container; else for the entry point and the log alone)
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ecs::types::{Container, ContainerDefinition, LogDriver, TaskDefinition};
-use bastion_cloud::{CloudError, Kind};
+use bastion_cloud::{CloudError, Kind, Runs, Site};
 
 use crate::clients::Clients;
 use crate::near::near;
@@ -48,6 +48,7 @@ pub(crate) struct Candidate {
     /// Only a router of logs has a FireLens configuration.
     routes_logs: bool,
     log: Option<LogStream>,
+    entry_point: Vec<String>,
 }
 
 /// Where a container's words go, where they go to CloudWatch Logs.
@@ -82,6 +83,7 @@ impl From<&ContainerDefinition> for Candidate {
             image: container.image().unwrap_or_default().to_owned(),
             routes_logs: container.firelens_configuration().is_some(),
             log: LogStream::of(container),
+            entry_point: container.entry_point().to_vec(),
         }
     }
 }
@@ -93,6 +95,7 @@ impl From<&Container> for Candidate {
             image: container.image().unwrap_or_default().to_owned(),
             routes_logs: false,
             log: None,
+            entry_point: Vec::new(),
         }
     }
 }
@@ -134,6 +137,22 @@ pub(crate) fn only(call: &'static str, containers: &[Candidate]) -> Result<Strin
             request_id: None,
         }),
     }
+}
+
+/// What the container of a site's tasks runs its command with.
+pub(crate) async fn entry_point(
+    clients: &Clients,
+    definitions: &Definitions,
+    site: &Site,
+) -> Result<Vec<String>, CloudError> {
+    let Runs::TaskDefinition(definition) = &site.runs else { return Ok(Vec::new()) };
+    let containers = definitions.containers(clients, definition).await?;
+    let name = match &site.container {
+        Some(name) => name.clone(),
+        None => only("ecs:DescribeTaskDefinition", &containers)?,
+    };
+    let container = containers.iter().find(|container| container.name == name);
+    Ok(container.map(|container| container.entry_point.clone()).unwrap_or_default())
 }
 
 async fn describe(clients: &Clients, definition: &str) -> Result<TaskDefinition, CloudError> {

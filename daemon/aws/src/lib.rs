@@ -155,6 +155,12 @@ impl Cloud for Aws {
         self.told(found.await).await
     }
 
+    async fn entry_point(&self) -> Result<Vec<String>, CloudError> {
+        let clients = self.access.clients().await?;
+        let found = container::entry_point(&clients, &self.definitions, &self.site).await;
+        self.told(found).await
+    }
+
     async fn run_task(&self, spec: &TaskSpec) -> Result<TaskId, CloudError> {
         let ran = ecs::run_task(&self.access, &self.definitions, &self.site, spec).await;
         self.told(ran).await

@@ -60,6 +60,12 @@ pub trait Cloud: Debug + Send + Sync {
         self.find_database(database).await
     }
 
+    /// What the site's container runs its command with, as its task definition says; empty where it says nothing, and
+    /// then the image may still have an entry point that nobody can ask for. Reads only.
+    async fn entry_point(&self) -> Result<Vec<String>, CloudError> {
+        Ok(Vec::new())
+    }
+
     /// Starts one task and returns its name. Idempotent by [`TaskSpec::token`]: the same spec with the same token
     /// gives the same task however often it is asked for.
     async fn run_task(&self, spec: &TaskSpec) -> Result<TaskId, CloudError>;

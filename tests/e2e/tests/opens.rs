@@ -70,6 +70,17 @@ async fn a_second_visit_uses_the_bastion_and_the_tunnel_of_the_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_container_whose_entry_point_is_a_shell_is_a_bastion_like_any_other() {
+    let house = House::script_way().await;
+    house.sim().world(|world| {
+        let definition = world.task_definitions.get_mut("neuraKnot-prod-ssm-proxy:7").unwrap();
+        definition.containers[0].entry_point = vec!["sh".to_owned(), "-c".to_owned()];
+    });
+
+    assert_eq!(house.psql("prod-db", "SELECT 1").finish().await.ok(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn open_starts_the_bastion_and_prints_where_to_connect() {
     // Each stage lasts longer than the daemon waits between two looks.
     let slower = |sim: &mut bastion_sim::SimConfig| {

@@ -72,13 +72,16 @@ async fn try_start(desk: &Desk, give_up: &CancellationToken) -> Result<Route, Un
         let (database, task) = unless(give_up, found).await?;
         return lead_to(desk, give_up, task, &database).await;
     }
-    let found = async { tokio::try_join!(find_database(desk), find_place(desk)) };
+    let found = async {
+        let command = async { Ok(command(desk).await) };
+        tokio::try_join!(find_database(desk), find_place(desk), command)
+    };
     // Until here nothing was asked for, so there is nothing to stop.
-    let (database, place) = unless(give_up, found).await?;
+    let (database, place, command) = unless(give_up, found).await?;
     let mut full = None;
     for (subnets, spot) in turns(&desk.target, &place) {
         desk.stage(Stage::Requesting);
-        let spec = spec(desk, &place, subnets, spot);
+        let spec = spec(desk, &place, command.clone(), subnets, spot);
         let came = async {
             let task = ask_for(desk, spec).await?;
             lead_to(desk, give_up, task, &database).await
@@ -107,13 +110,14 @@ fn turns(target: &Target, place: &Place) -> Vec<(Vec<String>, bool)> {
 }
 
 /// The whole request: what asking again asks for again.
-fn spec(desk: &Desk, place: &Place, subnets: Vec<String>, spot: bool) -> TaskSpec {
+fn spec(
+    desk: &Desk,
+    place: &Place,
+    command: Option<Vec<String>>,
+    subnets: Vec<String>,
+    spot: bool,
+) -> TaskSpec {
     let target = &desk.target;
-    let watchdog = Watchdog::new(target.start_timeout, target.max_life);
-    let command = match target.command {
-        BastionCommand::Watchdog => Some(watchdog.command::<&str>(&[])),
-        BastionCommand::Keep => None,
-    };
     TaskSpec {
         tags: vec![
             ("bastiond:target".to_owned(), target.name.clone()),
@@ -128,6 +132,28 @@ fn spec(desk: &Desk, place: &Place, subnets: Vec<String>, spot: bool) -> TaskSpe
         security_groups: place.security_groups.clone(),
         spot,
     }
+}
+
+/// What the container is to run: the watchdog in the form that suits its entry point, or what its image says.
+async fn command(desk: &Desk) -> Option<Vec<String>> {
+    let target = &desk.target;
+    let watchdog = match target.command {
+        BastionCommand::Watchdog => Watchdog::new(target.start_timeout, target.max_life),
+        BastionCommand::Keep => return None,
+    };
+    // Most containers have none, and where nobody may look it is taken for that.
+    let entry_point = match timeout(ENTRY_POINT, desk.cloud.entry_point()).await {
+        Ok(Ok(entry_point)) => entry_point,
+        Ok(Err(err)) => {
+            debug!(%err, "the container's entry point is not known");
+            Vec::new()
+        }
+        Err(_) => {
+            debug!("the container's entry point was not told in time");
+            Vec::new()
+        }
+    };
+    Some(watchdog.command(&entry_point))
 }
 
 /// Asks for one task, once the intention is on disk.
@@ -295,6 +321,9 @@ impl From<CloudError> for Unready {
 
 /// How long looking up a place and a database may take: each is a call or two, with their own retries.
 const DISCOVERY: Duration = Duration::from_secs(30);
+
+/// How long the look at the task definition may take: it is one call, beside others.
+const ENTRY_POINT: Duration = Duration::from_secs(15);
 
 /// How often the same RunTask is asked for where nobody answers.
 const RUN_TASK_TRIES: u32 = 3;

@@ -75,6 +75,12 @@ async fn the_container_runs_the_watchdog_unless_the_config_keeps_its_own_command
     assert_eq!(command[..2], ["sh", "-c"]);
     assert!(command[2].contains("/proc/"), "{}", command[2]);
 
+    let it = Story::begin();
+    it.aws.enter_by(&["/bin/sh", "-c"]);
+    it.keeper.lease("db", Holder::Visit).await.unwrap();
+    let command = it.aws.specs()[0].command.clone().unwrap();
+    assert!(command[0].contains("/proc/"), "its entry point takes the script itself: {command:?}");
+
     let keep = Target { command: BastionCommand::Keep, ..target() };
     let it = Story::begin_with(|parts| parts.targets[0].0 = Arc::new(keep));
     it.keeper.lease("db", Holder::Visit).await.unwrap();

@@ -43,6 +43,8 @@ struct Orders {
     foreign: Vec<(TaskId, Box<TaskFacts>)>,
     broken: bool,
     zones: Vec<&'static str>,
+    /// None where nobody may look at it.
+    entry_point: Option<&'static [&'static str]>,
     desired: Option<u32>,
     ended: Vec<String>,
     asked: CancellationToken,
@@ -152,6 +154,11 @@ impl Told {
     /// The site has a subnet in each of these zones.
     pub(super) fn zones(&self, zones: &[&'static str]) {
         self.orders().zones = zones.to_vec();
+    }
+
+    /// The container runs its command with this.
+    pub(super) fn enter_by(&self, words: &'static [&'static str]) {
+        self.orders().entry_point = Some(words);
     }
 
     /// The service is meant to run so many tasks.
@@ -288,6 +295,13 @@ impl Cloud for Told {
             }
         };
         Ok(Database { remote: Remote { host, port: 5432 }, engine: None, managed_secret: None })
+    }
+
+    async fn entry_point(&self) -> Result<Vec<String>, CloudError> {
+        match self.orders().entry_point {
+            Some(words) => Ok(words.iter().map(|word| (*word).to_owned()).collect()),
+            None => Err(fault(Kind::Denied { explicit: false, action: None, resource: None })),
+        }
     }
 
     async fn run_task(&self, spec: &TaskSpec) -> Result<TaskId, CloudError> {

@@ -16,11 +16,11 @@ pub(super) async fn start(
 ) -> io::Result<Container> {
     let mut environment = definition.environment.clone();
     environment.extend(task.override_environment(&definition.name));
+    let command = task.override_command(&definition.name);
+    let command = command.unwrap_or_else(|| definition.command.clone());
     Container::start(ContainerSpec {
         name: definition.name.clone(),
-        command: task
-            .override_command(&definition.name)
-            .unwrap_or_else(|| definition.command.clone()),
+        command: definition.entry_point.iter().cloned().chain(command).collect(),
         environment,
         worker_exe: worker_exe(realm.config().worker_exe.clone())?,
     })

@@ -81,6 +81,8 @@ pub struct ContainerDefinition {
     pub image: String,
     /// Whether its end is the task's end.
     pub essential: bool,
+    /// What its command is run with; nothing can override it.
+    pub entry_point: Vec<String>,
     /// What it runs unless overridden; here, too, as a real process.
     pub command: Vec<String>,
     /// Its environment.
@@ -101,6 +103,7 @@ impl Default for ContainerDefinition {
             name: String::new(),
             image: "public.ecr.aws/amazonlinux/amazonlinux:2023".to_owned(),
             essential: true,
+            entry_point: Vec::new(),
             command: Vec::new(),
             environment: BTreeMap::new(),
             stop_timeout: None,

@@ -108,6 +108,9 @@ fn container(realm: &Realm, one: &ContainerDefinition) -> Value {
         "systemControls": [],
         "linuxParameters": { "initProcessEnabled": one.init_process },
     });
+    if !one.entry_point.is_empty() {
+        shape["entryPoint"] = json!(one.entry_point);
+    }
     if one.readonly_root {
         shape["readonlyRootFilesystem"] = json!(true);
     }
