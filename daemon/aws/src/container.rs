@@ -238,6 +238,7 @@ mod tests {
             image: "busybox".to_owned(),
             routes_logs: false,
             log: None,
+            entry_point: Vec::new(),
         }
     }
 
