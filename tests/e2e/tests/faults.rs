@@ -1,8 +1,10 @@
 //! Whatever goes wrong in AWS: the person gets one clear problem with its code, and no task is left running.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bastion_e2e::{House, Plan, configs, until};
+use bastion_sim::world::LogGroup;
 use bastion_sim::{Fault, Stage, What};
 
 /// What a person sees of a fault.
@@ -160,6 +162,36 @@ async fn the_task_dies_with_a_reason_at_every_stage() {
         };
         shows("20s", Fault::on("RunTask", what), seen).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_exits_is_shown_with_its_code_and_its_last_words() {
+    let house = house("20s").await;
+    let lines = (0..25).map(|number| format!("word {number:02}")).collect();
+    let streams = BTreeMap::from([("ecs/proxy/*".to_owned(), lines)]);
+    house.sim().world(|world| {
+        world.log_groups.insert("/ecs/neuraKnot-prod-ssm-proxy".to_owned(), LogGroup { streams })
+    });
+    let what = What::TaskDies {
+        stage: Stage::Running,
+        stop_code: "EssentialContainerExited".to_owned(),
+        reason: "Essential container in task exited".to_owned(),
+        container_reason: None,
+        exit_code: Some(3),
+    };
+    house.sim().faults().add(Fault::on("RunTask", what));
+
+    let opened = house.ctl(&["open", "prod-db"]).await;
+
+    assert_eq!(opened.code(), Some(9), "{opened}");
+    for words in ["exited with 3", "word 05", "word 24"] {
+        assert!(opened.err.contains(words), "{words}: {opened}");
+    }
+    assert!(!opened.err.contains("word 04"), "the last twenty: {opened}");
+    one_problem(&house, "D04", "a container that exits").await;
+    let told = house.target("prod-db").await.problems.remove(0);
+    assert!(told.causes.iter().any(|cause| cause.contains("word 24")), "{told:?}");
+    house.until_nothing_runs(Duration::from_secs(15)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,6 +86,21 @@ async fn the_next_daemon_starts_where_the_last_one_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_the_config_says_so_a_stop_leaves_the_task_to_the_next_daemon() {
+    let config = format!("[daemon]\non_stop = \"leave\"\n{}", configs::SCRIPT_WAY);
+    let mut house = Plan::new(&config).postgres().build().await;
+    house.psql("prod-db", "SELECT 1").finish().await.ok();
+    assert!(house.stop().await.success());
+    assert_eq!((house.sim().count("StopTask"), house.sim().running()), (0, 1));
+
+    house.start().await;
+
+    house.until_state("prod-db", State::Ready).await;
+    house.psql("prod-db", "SELECT 1").finish().await.ok();
+    assert_eq!(house.sim().count("RunTask"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_daemon_leaves_a_socket_and_a_lock_that_the_next_one_takes_over() {
     let mut house = House::script_way().await;
     house.signal(Signal::KILL);

@@ -105,3 +105,47 @@ async fn a_visit_that_slept_with_the_machine_is_silent_when_its_time_is_up() {
     it.turn(Duration::from_secs(1)).await;
     assert!(it.standing().await.idle_stop.is_none(), "it stirs");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_start_is_tried_again_by_the_first_visit_after_the_sleep() {
+    let it = Story::begin();
+    it.aws.answer_run(Err(fault(Kind::NoCapacity)));
+    it.keeper.lease("db", Holder::Visit).await.unwrap_err();
+    it.keeper.lease("db", Holder::Visit).await.unwrap_err();
+    assert_eq!(it.aws.called("run"), 1, "the failure still stands");
+    it.sleep(NIGHT).await;
+    assert_eq!(it.standing().await.state, State::Problem, "nobody has tried again");
+    it.keeper.lease("db", Holder::Visit).await.unwrap();
+    assert_eq!((it.standing().await.state, it.aws.called("run")), (State::Ready, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_login_is_looked_for_at_the_wake_and_found() {
+    let it = Story::begin();
+    it.aws.hopeless(true);
+    it.keeper.lease("db", Holder::Visit).await.unwrap_err();
+    it.aws.hopeless(false);
+    it.sleep(NIGHT).await;
+    it.until(State::Cold).await;
+    it.keeper.lease("db", Holder::Visit).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_crash_had_left_undecided_is_decided_after_the_sleep_by_what_is_then_there() {
+    for gone in [false, true] {
+        let mut it = Story::begin();
+        drop(it.keeper.lease("db", Holder::Visit).await.unwrap());
+        it.halt().await;
+        it.aws.unreachable(true);
+        it.again().await;
+        it.until(State::Problem).await;
+        if gone {
+            it.aws.revive();
+        }
+        it.sleep(NIGHT).await;
+        it.aws.unreachable(false);
+        let lease = it.keeper.lease("db", Holder::Visit).await.unwrap();
+        let fits = task(if gone { "t2" } else { "t1" });
+        assert_eq!((&lease.route().bastion.task, gone), (&fits, gone));
+    }
+}
