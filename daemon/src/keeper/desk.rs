@@ -205,7 +205,9 @@ impl Running {
                 drop(answer.send(if known { Ok(()) } else { Err(Refusal::UnknownTarget) }));
             }
             Ask::Doubt { target } => {
-                let doubted: Vec<_> = self.pool.bastions_of(&target).map(|it| it.bastion).collect();
+                // A start looks after its own task: where that has ended for want of room, it asks elsewhere.
+                let serving = self.pool.bastions_of(&target).filter(|it| view::serves(&it.phase));
+                let doubted: Vec<_> = serving.map(|it| it.bastion).collect();
                 self.look_at(&doubted);
             }
             Ask::Standings { answer } => drop(answer.send(self.standings(now))),

@@ -58,6 +58,38 @@ async fn a_full_place_is_tried_zone_by_zone_with_a_new_wish_each() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_doubts_a_target_ends_no_start_of_it() {
+    let it = Story::begin();
+    it.aws.never_find();
+    let visit = it.keeper.lease("db", Holder::Visit);
+    tokio::select! {
+        came = visit => panic!("{:?}", came.map(drop)),
+        () = it.aws.until_called("find") => {}
+    }
+    it.tell(BastionId(1), News::Named(task("full")));
+    it.aws.kill();
+    let looks = it.aws.called("see");
+    it.keeper.doubt("db");
+    it.turn(Duration::from_secs(1)).await;
+    assert_eq!(it.standing().await.state, State::Starting, "it asks elsewhere where that is full");
+    assert_eq!(it.aws.called("see"), looks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_back_off_of_a_failed_start_the_next_visit_starts_another() {
+    let it = Story::begin();
+    it.aws.answer_run(Err(fault(Kind::NoCapacity)));
+    it.keeper.lease("db", Holder::Visit).await.unwrap_err();
+    let told = it.keeper.lease("db", Holder::Visit).await.unwrap_err();
+    let full = matches!(told, Refusal::Cloud(CloudError { kind: Kind::NoCapacity, .. }));
+    assert!(full, "it is told of what failed: {told:?}");
+    assert_eq!(it.aws.called("run"), 1);
+    it.turn(Duration::from_secs(5)).await;
+    it.keeper.lease("db", Holder::Visit).await.unwrap();
+    assert_eq!((it.aws.called("run"), it.standing().await.state), (2, State::Ready));
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_there_is_no_spare_capacity_the_ordinary_kind_is_asked_for() {
     let mut target = target();
     target.site.spot = true;

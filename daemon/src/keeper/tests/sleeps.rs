@@ -3,6 +3,7 @@
 use super::*;
 
 const NIGHT: Duration = Duration::from_secs(45 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 #[tokio::test(start_paused = true)]
 async fn a_sleep_while_nothing_runs_changes_nothing() {
@@ -148,4 +149,30 @@ async fn what_a_crash_had_left_undecided_is_decided_after_the_sleep_by_what_is_t
         let fits = task(if gone { "t2" } else { "t1" });
         assert_eq!((&lease.route().bastion.task, gone), (&fits, gone));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bastion_that_retires_is_proven_like_any_other_and_ends_when_it_would_have() {
+    let it = Story::begin();
+    let visit = it.keeper.lease("db", Holder::Hold).await.unwrap();
+    it.turn(11 * HOUR).await;
+    it.sleep(NIGHT).await;
+    it.until(State::Ready).await;
+    assert_eq!(it.standing().await.ends_in, Some(HOUR - NIGHT));
+    it.sleep(NIGHT).await;
+    assert!(matches!(visit.revoked().await, Refusal::TooOld(_)));
+    it.look_until(|_| it.aws.stopped() == ["t1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_decided_before_a_sleep_is_looked_at_again_after_it() {
+    let mut it = Story::begin();
+    drop(it.keeper.lease("db", Holder::Visit).await.unwrap());
+    it.aws.unreachable(true);
+    it.crash().await;
+    it.until(State::Problem).await;
+    it.aws.unreachable(false);
+    it.sleep(NIGHT).await;
+    it.until(State::Ready).await;
+    assert_eq!(it.standing().await.task, Some(task("t1")));
 }
