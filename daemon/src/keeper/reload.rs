@@ -11,6 +11,7 @@ use super::desk::Running;
 use super::settle::limits;
 use super::ward::Ward;
 use crate::config::Target;
+use crate::tunnels::Route;
 
 impl Running {
     /// Takes in a target that is not known yet.
@@ -44,7 +45,7 @@ impl Running {
     fn alter(&mut self, target: Arc<Target>, cloud: Arc<dyn Cloud>, now: Instant) {
         let Some(ward) = self.wards.get_mut(&target.name) else { return };
         let was = std::mem::replace(&mut ward.target, Arc::clone(&target));
-        ward.cloud = cloud;
+        ward.cloud = Arc::clone(&cloud);
         // What was wrong may have been what was altered.
         ward.failure = None;
         self.pool.forgive(&target.name);
@@ -54,9 +55,15 @@ impl Running {
             return;
         }
         self.pool.alter(&target.name, &terms(&target), now);
-        // The way leads elsewhere, or is gone in another manner: new visits take the new one.
         for berth in self.berths.values_mut() {
-            if berth.routes.contains_key(&target.name) {
+            let Some(route) = berth.routes.get_mut(&target.name) else { continue };
+            if was.database == target.database {
+                // The same way, gone in another manner.
+                let (bastion, remote) = (route.bastion.clone(), route.remote.clone());
+                let (target, cloud) = (Arc::clone(&target), Arc::clone(&cloud));
+                *route = Arc::new(Route { target, cloud, bastion, remote });
+            } else {
+                // It leads elsewhere: new visits take the new one.
                 berth.remake(&target.name);
             }
         }

@@ -189,6 +189,17 @@ async fn a_reload_adds_and_drops_and_leaves_the_others_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_of_other_terms_after_a_reload_keeps_its_way_under_them() {
+    let it = Story::begin();
+    let _visit = it.keeper.lease("db", Holder::Visit).await.unwrap();
+    let altered = Target { tunnels_per_bastion: 7, ..target() };
+    it.reload(&[altered]).await;
+    let route = it.keeper.ready_route("db").await.expect("nobody has to look for it again");
+    assert_eq!(route.target.tunnels_per_bastion, 7);
+    assert_eq!(it.ways.proved().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_target_that_leads_elsewhere_after_a_reload_takes_new_visits_there() {
     let it = Story::begin();
     let before = it.keeper.lease("db", Holder::Visit).await.unwrap();
