@@ -1,6 +1,7 @@
 //! The keeper on a cloud that does as it is told, and on a clock that is turned by hand.
 
 mod crashes;
+mod doors;
 mod ends;
 mod manners;
 mod sleeps;
@@ -22,7 +23,8 @@ use crate::events::Events;
 use crate::state::Journal;
 use crate::tasks::Tasks;
 use crate::tunnels::{self, Tunnels, Ways};
-use told::{Doors, Told, fault, task};
+use doors::Doors;
+use told::{Told, fault, task};
 
 #[tokio::test(start_paused = true)]
 async fn fifty_leases_make_one_task_and_all_go_through_it() {
