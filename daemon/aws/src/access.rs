@@ -240,7 +240,8 @@ impl Access {
             message: "no credentials are configured".to_owned(),
             request_id: None,
         })?;
-        let purse = Arc::new(Purse::new(source, self.clock.clone()));
+        let token = told.chain.as_ref().and_then(Chain::cache);
+        let purse = Arc::new(Purse::new(source, self.clock.clone(), token));
         let held: Arc<dyn ProvideCredentials> = purse.clone();
         let credentials = SharedCredentialsProvider::new(held);
         let sdk = sdk.into_builder().credentials_provider(credentials).build();

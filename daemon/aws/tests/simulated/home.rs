@@ -98,6 +98,17 @@ impl Home {
     /// Asks the process, and hears one line.
     pub(crate) fn ask(&mut self, what: &str) -> String {
         writeln!(self.asks, "{what}").unwrap();
+        self.hear()
+    }
+
+    /// Asks the process, does something meanwhile, and hears one line.
+    pub(crate) async fn ask_while(&mut self, what: &str, deed: impl AsyncFnOnce(&Self)) -> String {
+        writeln!(self.asks, "{what}").unwrap();
+        deed(self).await;
+        self.hear()
+    }
+
+    fn hear(&mut self) -> String {
         let mut line = String::new();
         loop {
             line.clear();
@@ -167,6 +178,13 @@ async fn child_in_a_home() {
                 aws.resume_session(&session)
                     .await
                     .map_or_else(|err| kind(&err.kind), |_| "ok".to_owned())
+            }
+            "all at once" => {
+                let all =
+                    tokio::join!(aws.identity(), good.identity(), aws.identity(), good.identity());
+                let all = [all.0, all.1, all.2, all.3];
+                let told = all.map(|one| one.map_or_else(|err| kind(&err.kind), |_| "ok".into()));
+                told.join(", ")
             }
             who => {
                 let identity =

@@ -36,11 +36,7 @@ async fn a_login_that_was_never_made_is_told_and_serves_once_it_is() {
 async fn a_token_that_has_ended_and_can_be_renewed_is_no_reason_to_ask_anybody() {
     let mut home = Home::new(SESSION).await;
     home.log_in("old", -HOUR, Some("refresh-1"));
-    let registration = stamp(24 * HOUR);
-    let more = format!(
-        r#","clientId":"c","clientSecret":"s","refreshToken":"refresh-1","registrationExpiresAt":"{registration}""#
-    );
-    home.write_token("corp", "old", -HOUR, &more);
+    home.write_token("corp", "old", -HOUR, &renewable());
     assert_eq!(home.ask("state"), "promising");
     assert_eq!(home.ask("identity"), "ok assumed-role/AWSReservedSSO_Dev/dev");
     assert_eq!(home.sim.count("CreateToken"), 1);
@@ -48,6 +44,37 @@ async fn a_token_that_has_ended_and_can_be_renewed_is_no_reason_to_ask_anybody()
     assert!(!renewed.contains("refresh-1"), "the SDK keeps what it was given");
     assert_eq!(home.ask("identity"), "ok assumed-role/AWSReservedSSO_Dev/dev");
     assert_eq!(home.sim.count("CreateToken"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_several_sites_need_at_once_is_renewed_once_and_serves_them_all() {
+    let session = SESSION.split_once("[sso-session").unwrap().0;
+    let mut home = Home::new(SESSION).await;
+    home.append_config(&format!(
+        "[profile good]\nregion = ap-northeast-1\nendpoint_url = {}\n{session}",
+        home.sim.endpoint()
+    ));
+    home.log_in("old", -HOUR, Some("refresh-1"));
+    home.write_token("corp", "old", -HOUR, &renewable());
+    // Nobody has the new token before everybody has asked.
+    home.sim.faults().add(Fault::on("CreateToken", What::Slow { ms: 300 }));
+    assert_eq!(home.ask("all at once"), "ok, ok, ok, ok");
+    assert_eq!(home.sim.count("CreateToken"), 1, "a refresh token is good once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_the_cli_renews_under_our_hands_serves() {
+    let mut home = Home::new(SESSION).await;
+    home.write_token("corp", "old", -HOUR, &renewable());
+    let held = What::Held { name: "renewal".to_owned(), before: true };
+    home.sim.faults().add(Fault::once("CreateToken", held));
+    let told = home.ask_while("identity", async |home: &Home| {
+        home.sim.faults().until_held("renewal", 1).await;
+        home.log_in("new", HOUR, None);
+        home.write_token("corp", "new", HOUR, "");
+        home.sim.faults().release("renewal");
+    });
+    assert_eq!(told.await, "ok assumed-role/AWSReservedSSO_Dev/dev");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,6 +260,14 @@ async fn a_session_is_resumed_or_refused_and_each_refusal_has_its_own_kind() {
         assert_eq!(home.ask("resume"), told);
         home.sim.faults().clear();
     }
+}
+
+/// What a token's file has more where the SDK can renew it.
+fn renewable() -> String {
+    let registration = stamp(24 * HOUR);
+    format!(
+        r#","clientId":"c","clientSecret":"s","refreshToken":"refresh-1","registrationExpiresAt":"{registration}""#
+    )
 }
 
 const SESSION: &str = "sso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Dev\n\
