@@ -5,7 +5,8 @@
 //!   back:   death ── … ── start ──► it has decided ──► StopTask ──► STOPPED
 //! ```
 //!
-//! The containers are real processes that run the real watchdog, whose minute nobody can shorten.
+//! The containers are real processes that run the real watchdog, whose minute nobody can shorten. A task whose first session
+//! had not begun has the start's deadline and two minutes instead, which with AWS's own idle limit is sooner.
 
 use std::fs;
 use std::time::Duration;

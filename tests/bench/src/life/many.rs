@@ -99,8 +99,8 @@ const VISITS: usize = 10_000;
 const FIRST: usize = 1_000;
 const AT_ONCE: usize = 4;
 const SMALL: [u8; 64] = [7; 64];
-/// A hundred bytes for each of the visits between the two looks: what every visit leaves behind is seen, and what the
-/// allocator does with its pages, half of that over 30,000 visits, is not.
-const NOISE: f64 = 1.0;
+/// Two hundred bytes for each of the visits between the two looks: a visit's own task and buffers are kilobytes, so that one
+/// in ten that stays is seen; what the allocator does with its pages, which comes to rest after some thousands, is not.
+const NOISE: f64 = 2.0;
 const SETTLING: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(60);
