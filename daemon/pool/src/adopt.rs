@@ -86,6 +86,8 @@ pub enum Verdict {
         target: String,
         /// How old it is.
         age: Duration,
+        /// How long it may still live: as the config says now, and as it was told when it was started.
+        left: Duration,
         /// Whether the journal does not know it yet.
         unrecorded: bool,
     },
@@ -237,6 +239,7 @@ impl Scene<'_> {
                 target: facts.variable(TARGET_VARIABLE),
                 site: None,
                 at: facts.times.created.unwrap_or(self.now),
+                life: None,
                 stopping: false,
             })
         })
@@ -283,6 +286,8 @@ struct Alive<'a> {
     /// Where it was to run; none where no record tells.
     site: Option<&'a Site>,
     at: SystemTime,
+    /// How old it becomes by its own watchdog, where a record tells.
+    life: Option<Duration>,
     stopping: bool,
 }
 
@@ -293,6 +298,7 @@ impl<'a> Alive<'a> {
             target: Some(&entry.target),
             site: Some(&entry.site),
             at: entry.at,
+            life: entry.life(),
             stopping: entry.stopping,
         }
     }
@@ -304,15 +310,18 @@ impl<'a> Alive<'a> {
                 && self.site.map_or_else(|| same_place(&wanted.site, place), |site| *site == wanted.site)
         };
         let age = age(self.at, now);
+        let left =
+            |wanted: &Wanted| wanted.life.min(self.life.unwrap_or(wanted.life)).saturating_sub(age);
         match wanted.iter().find(meant) {
             _ if self.stopping => self.stop(Because::Stopping),
             None => self.stop(Because::Unwanted),
-            Some(wanted) if age + LEAST_LEFT > wanted.life => self.stop(Because::TooOld),
+            Some(wanted) if left(wanted) < LEAST_LEFT => self.stop(Because::TooOld),
             Some(wanted) if kept >= wanted.most => self.stop(Because::OneTooMany),
             Some(wanted) => Verdict::Keep {
                 task: self.task.clone(),
                 target: wanted.target.clone(),
                 age,
+                left: left(wanted),
                 unrecorded: self.site.is_none(),
             },
         }

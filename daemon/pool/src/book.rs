@@ -1,11 +1,11 @@
 //! What the journal says is out there: its records, folded.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bastion_cloud::{SessionId, Site, TaskId, TaskSpec};
 
-use crate::{Finding, Intention, Raise, Record};
+use crate::{Finding, Intention, Raise, Record, Watchdog};
 
 /// What may be out there, as far as the journal tells.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -65,6 +65,16 @@ impl Entry {
     pub fn token(&self) -> Option<&str> {
         match &self.origin {
             Origin::Asked(spec) | Origin::Named(spec, _) => Some(&spec.token),
+            Origin::Found(_) => None,
+        }
+    }
+
+    /// How old its task becomes by its own watchdog, where it was started with one.
+    pub fn life(&self) -> Option<Duration> {
+        match &self.origin {
+            Origin::Asked(spec) | Origin::Named(spec, _) => {
+                Watchdog::life_in(spec.command.as_deref()?)
+            }
             Origin::Found(_) => None,
         }
     }

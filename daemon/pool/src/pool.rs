@@ -345,17 +345,18 @@ impl Pool {
         self.settle(id, now);
     }
 
-    /// Takes in a task that was found, this old, and may be of use to a target: it is starting until it has proven itself
-    /// ([`Input::TaskReady`]). None where there is no such target.
+    /// Takes in a task that was found, may live for so long, and may be of use to a target: it is starting until it has
+    /// proven itself ([`Input::TaskReady`]). None where there is no such target.
     pub fn adopt(
         &mut self,
         target: &str,
         task: TaskId,
-        age: Duration,
+        left: Duration,
         now: Instant,
     ) -> Option<BastionId> {
         let (target, berth) = self.targets.get_key_value(target)?;
         let (target, group, limits) = (Arc::clone(target), berth.group, berth.limits);
+        let age = limits.life.map(|life| life.saturating_sub(left)).unwrap_or_default();
         let bastion = Bastion::found(limits, task, age, now);
         let id = self.insert(Member { found: true, ..Member::new(bastion, Some(group), target) });
         self.settle(group, now);

@@ -32,13 +32,23 @@ impl Watchdog {
         let mut command: Vec<String> = shell.iter().map(|word| (*word).to_owned()).collect();
         command.push(script());
         // What `ps` in the container shows beside the script.
-        command.push("bastiond-watchdog".to_owned());
+        command.push(NAME.to_owned());
         let times = [self.first, self.grace, self.life];
         // A watchdog that ended at once would be of no use to anybody.
         command.extend(times.map(|time| time.as_secs().max(1).to_string()));
         command
     }
+
+    /// How old the task may become that runs this command, where it is a watchdog's.
+    pub fn life_in(command: &[String]) -> Option<Duration> {
+        let [.., name, _, _, life] = command else { return None };
+        let life = (name == NAME).then(|| life.parse().ok())??;
+        Some(Duration::from_secs(life))
+    }
 }
+
+/// What the script is called in its container.
+const NAME: &str = "bastiond-watchdog";
 
 /// The script without comments and indentation.
 fn script() -> String {

@@ -8,7 +8,8 @@ mod scene;
 
 use bastion_cloud::{Runs, Seen, SessionId};
 use bastion_pool::adopt::{Because, Verdict, judge, places};
-use scene::{MARK, Story, ended, facts, secs, site, spec, task, wanted};
+use bastion_pool::{Book, Intention, Record, Watchdog};
+use scene::{LIFE, MARK, Story, ended, facts, secs, site, spec, task, wanted};
 
 #[test]
 fn a_healthy_task_that_is_wanted_is_kept() {
@@ -48,7 +49,7 @@ fn a_task_of_another_definition_of_its_site_is_stopped() {
 fn a_task_that_was_being_stopped_is_stopped() {
     let mut it = Story::begin();
     it.named("t1", 600);
-    it.book.apply(&bastion_pool::Record::Stopping { task: task("t1") });
+    it.book.apply(&Record::Stopping { task: task("t1") });
     it.runs("t1");
     assert_eq!(it.verdicts(), [stop("t1", Because::Stopping)]);
 }
@@ -59,6 +60,23 @@ fn a_task_that_is_ending_is_followed_to_its_end() {
     it.named("t1", 600);
     it.sees("t1", Seen::Stopping(ended()));
     assert_eq!(it.verdicts(), [stop("t1", Because::Stopping)]);
+}
+
+#[test]
+fn a_task_lives_as_long_as_it_was_told_and_no_longer_than_the_config_says_now() {
+    let mut it = Story::begin();
+    for (told, left) in [(1, 3_000), (12, LIFE.as_secs() - 600), (24, LIFE.as_secs() - 600)] {
+        let mut spec = spec("t1", "db");
+        let watchdog = Watchdog::new(secs(180), secs(told * 3_600));
+        spec.command = Some(watchdog.command(&["sh", "-c"]));
+        it.book = Book::default();
+        let (at, target, site) = (it.now - secs(600), "db".to_owned(), site("prod"));
+        it.book.apply(&Record::Intend(Box::new(Intention { at, target, site, spec })));
+        it.name("t1");
+        it.runs("t1");
+        let [Verdict::Keep { left: given, .. }] = it.verdicts()[..] else { panic!("{told} h") };
+        assert_eq!(given, secs(left), "told {told} h");
+    }
 }
 
 #[test]
@@ -128,7 +146,7 @@ fn a_task_that_is_named_by_its_token_is_judged_like_any_other() {
     assert_eq!(judge(&entry, &task("t1"), &it.wanted, 0, it.now), keep("t1", 20));
     let one_too_many = judge(&entry, &task("t1"), &it.wanted, 1, it.now);
     assert_eq!(one_too_many, stop("t1", Because::OneTooMany));
-    it.book.apply(&bastion_pool::Record::Unwanted { token: "k1".to_owned() });
+    it.book.apply(&Record::Unwanted { token: "k1".to_owned() });
     let entry = it.book.entries()[0].clone();
     let unwanted = judge(&entry, &task("t1"), &it.wanted, 0, it.now);
     assert_eq!(unwanted, stop("t1", Because::Stopping));
@@ -146,6 +164,7 @@ fn without_a_journal_the_cloud_alone_is_believed() {
         task: task("t1"),
         target: "db".to_owned(),
         age: secs(600),
+        left: LIFE - secs(600),
         unrecorded: true,
     };
     let stopped = |name: &str, target: Option<&str>| Verdict::Stop {
@@ -174,7 +193,7 @@ fn a_task_that_may_be_the_one_whose_name_is_asked_for_waits() {
     let verdicts = it.verdicts();
     assert!(matches!(verdicts[1], Verdict::Learn { .. }), "{verdicts:?}");
     assert_eq!(verdicts[..1], [later("t1", Some("db"), &it)]);
-    it.book.apply(&bastion_pool::Record::Named { token: "k1".to_owned(), task: task("t1") });
+    it.book.apply(&Record::Named { token: "k1".to_owned(), task: task("t1") });
     assert_eq!(it.verdicts(), [keep("t1", 20)]);
 }
 
@@ -241,7 +260,8 @@ fn a_service_that_we_woke_is_put_back_to_sleep() {
 
 fn keep(name: &str, age: u64) -> Verdict {
     let target = "db".to_owned();
-    Verdict::Keep { task: task(name), target, age: secs(age), unrecorded: false }
+    let (age, left) = (secs(age), LIFE - secs(age));
+    Verdict::Keep { task: task(name), target, age, left, unrecorded: false }
 }
 
 fn stop(name: &str, because: Because) -> Verdict {

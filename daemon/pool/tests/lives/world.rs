@@ -147,11 +147,12 @@ impl World {
             6 => self.pool.undecided(target, true, self.now),
             7 | 8 => {
                 let task = self.make_task(None);
-                let age = Duration::from_secs(self.dice % 50_000);
+                let left = Duration::from_secs(self.dice % 50_000);
                 if self.roll(2) == 0 {
                     let bastion = self.pool.abandon(target, task.clone(), LIMITS, self.now);
                     self.tasks.get_mut(&task).unwrap().bastion = Some(bastion);
-                } else if let Some(bastion) = self.pool.adopt(target, task.clone(), age, self.now) {
+                } else if let Some(bastion) = self.pool.adopt(target, task.clone(), left, self.now)
+                {
                     self.tasks.get_mut(&task).unwrap().bastion = Some(bastion);
                     match self.roll(4) {
                         0 => self.tell_later(bastion, Input::StartFailed, 20),

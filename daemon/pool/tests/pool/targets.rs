@@ -108,7 +108,8 @@ fn nothing_is_started_while_nobody_knows_what_is_out_there() {
     it.pool.undecided("db", true, it.now);
     let lease = it.visit("db");
     assert_eq!(it.started, []);
-    let found = it.pool.adopt("db", task("t0"), secs(600), it.now).expect("it is known");
+    let found =
+        it.pool.adopt("db", task("t0"), secs(12 * 3_600 - 600), it.now).expect("it is known");
     it.pool.undecided("db", false, it.now);
     it.note();
     assert_eq!(it.started, [], "the one that was found may do");
@@ -120,7 +121,8 @@ fn nothing_is_started_while_nobody_knows_what_is_out_there() {
 #[test]
 fn who_waited_for_a_task_that_was_found_and_is_of_no_use_gets_a_new_one() {
     let mut it = Story::lone(1);
-    let found = it.pool.adopt("db", task("t0"), secs(600), it.now).expect("it is known");
+    let found =
+        it.pool.adopt("db", task("t0"), secs(12 * 3_600 - 600), it.now).expect("it is known");
     let lease = it.visit("db");
     it.tell(found, Input::StartFailed);
     it.tell(found, Input::StopTaken(task("t0")));

@@ -71,14 +71,14 @@ impl Running {
             match verdict {
                 Verdict::EndSession { .. } => {}
                 Verdict::ForgetSession { session } => self.write(Record::SessionOver { session }),
-                Verdict::Keep { task, target, age, unrecorded } => {
+                Verdict::Keep { task, target, age, left, unrecorded } => {
                     kept += 1;
                     if unrecorded {
                         self.found(&task, &target, &site, age);
                     }
                     let of_it = ends.extract_if(.., |(_, of)| *of == task);
                     let sessions = of_it.map(|(session, _)| session).collect();
-                    self.keep(task, &target, age, sessions, now);
+                    self.keep(task, &target, (age, left), sessions, now);
                 }
                 Verdict::Stop { task, target, because, unrecorded } => {
                     stopped += 1;
@@ -163,8 +163,8 @@ impl Running {
                 let Some(entry) = self.settling.book.entry(&task).cloned() else { return };
                 let kept = self.kept(&entry.target);
                 match adopt::judge(&entry, &task, &self.wanted(), kept, self.calendar()) {
-                    Verdict::Keep { task, target, age, .. } => {
-                        self.keep(task, &target, age, Vec::new(), now);
+                    Verdict::Keep { task, target, age, left, .. } => {
+                        self.keep(task, &target, (age, left), Vec::new(), now);
                     }
                     Verdict::Stop { task, target, .. } => {
                         self.stop_left(task, &target.unwrap_or_default(), &post, now);
@@ -194,11 +194,11 @@ impl Running {
         &mut self,
         task: TaskId,
         target: &str,
-        age: Duration,
+        (age, left): (Duration, Duration),
         sessions: Vec<SessionId>,
         now: Instant,
     ) {
-        let Some(bastion) = self.pool.adopt(target, task.clone(), age, now) else { return };
+        let Some(bastion) = self.pool.adopt(target, task.clone(), left, now) else { return };
         let Some(ward) = self.wards.get_mut(target) else { return };
         ward.begin(bastion, None, now);
         let mut berth =

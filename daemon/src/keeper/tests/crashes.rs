@@ -250,7 +250,8 @@ async fn a_found_task_is_as_old_as_it_is_to_the_next_run_too() {
     it.halt().await;
     let left = Journal::open(it.state.path()).unwrap().2;
     let at = left.book.entry(&task("old")).unwrap().at;
-    assert_eq!(made.duration_since(at).unwrap().as_secs(), 0, "the journal has milliseconds");
+    let apart = made.duration_since(at).unwrap_or_else(|err| err.duration());
+    assert!(apart < Duration::from_secs(1), "the machine's own clock goes on: {apart:?}");
 }
 
 #[tokio::test(start_paused = true)]
