@@ -219,7 +219,11 @@ pub fn still_starting(target: &Target, start: &Start, now: Instant) -> Problem {
         .because(
             "its bastion had nobody to serve and was stopped; it starts when somebody connects",
         )
-        .hint(format!("connect again {again}, or set the connect timeout to 120 s"))
+        .hint(format!("connect again {again}"))
+        .hint(format!(
+            "or set the client's connect timeout to 120 s, and patience = \"2m\" under [target.{}]",
+            target.name
+        ))
 }
 
 fn stopping(target: &Target) -> Problem {

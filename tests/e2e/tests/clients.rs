@@ -8,6 +8,7 @@
 //!   clients/proxy.rs     stands before the port, and writes down what each side says
 //!   clients/table.rs     what cannot be shown, as README's table has it
 //!   clients/stories.rs   what needs no matrix
+//!   clients/pgadmin.rs   pgAdmin, seen through a browser
 //!   clients/crowd.rs     what a waiting visit costs
 //! ```
 
@@ -22,6 +23,8 @@
 mod cell;
 #[path = "clients/crowd.rs"]
 mod crowd;
+#[path = "clients/pgadmin.rs"]
+mod pgadmin;
 #[path = "clients/program.rs"]
 mod program;
 #[path = "clients/proxy.rs"]

@@ -35,3 +35,23 @@ pub(crate) fn documented(cell: Cell) -> Shows {
         },
     }
 }
+
+#[test]
+fn readmes_table_says_the_same() {
+    let readme = std::fs::read_to_string(xtask::place::workspace().join("README.md")).unwrap();
+    let (_, section) = readme.split_once("## What your client shows").unwrap();
+    for program in Program::ALL {
+        let name = program.name().trim_end_matches(" (pure)");
+        let row = section.lines().find(|line| line.starts_with(&format!("| {name} ")));
+        let row = row.unwrap_or_else(|| panic!("README has no row for {name}"));
+        let columns: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        for (scene, mode, column) in [
+            (Scene::Login, Mode::Prefer, columns[1]),
+            (Scene::Lost, Mode::Disable, columns[2]),
+            (Scene::Lost, Mode::VerifyFull, columns[3]),
+        ] {
+            let all = documented(Cell { program, mode, scene }) == Shows::All;
+            assert_eq!(column.starts_with("all of it"), all, "{name}: {column}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ pub mod java;
 pub mod mariadb;
 pub mod node;
 pub mod packages;
+pub mod pgadmin;
 pub mod postgres;
 pub mod tools;
 pub mod venv;

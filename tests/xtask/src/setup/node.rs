@@ -1,4 +1,4 @@
-//! node-postgres, in a folder of the cache.
+//! node-postgres, and what drives a browser, in a folder of the cache.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -17,13 +17,15 @@ pub struct Node {
     pub program: PathBuf,
     /// node-postgres, as `require` takes it.
     pub pg: PathBuf,
+    /// What drives a browser, as `require` takes it.
+    pub playwright: PathBuf,
 }
 
 impl Node {
     /// Finds it or installs it.
     ///
     /// # Errors
-    /// When there is no node, or the package cannot be installed.
+    /// When there is no node, or the packages cannot be installed.
     pub fn ensure(consent: Consent) -> Result<Self, Failure> {
         if on_path("node", &[]).is_none() || on_path("npm", &[]).is_none() {
             install(NODE, consent)?;
@@ -35,26 +37,28 @@ impl Node {
         let program = on_path("node", &[]).ok_or_else(missing)?;
         let npm = on_path("npm", &[]).ok_or_else(missing)?;
         let cache = cache()?;
-        let dir = cache.join(format!("node-{}", PG.replace('@', "-")));
-        let node = Self { program, pg: dir.join("node_modules/pg") };
+        let dir = cache.join(format!("node-{}", PACKAGES.join("-").replace('@', "-")));
+        let package = |name: &str| dir.join("node_modules").join(name);
+        let (pg, playwright) = (package("pg"), package("playwright-core"));
+        let node = Self { program, pg, playwright };
         let complete = dir.join("complete");
         // Two runs at once must not fill one folder.
         let lock = File::create(cache.join("node.lock")).map_err(Failure::io("making a lock"))?;
-        lock.lock().map_err(Failure::io("waiting for another run that installs node-postgres"))?;
+        lock.lock().map_err(Failure::io("waiting for another run that installs them"))?;
         if complete.exists() {
             return Ok(node);
         }
-        say(&format!("installing {PG} in {}", dir.display()));
+        say(&format!("installing {} in {}", PACKAGES.join(" and "), dir.display()));
         fs::create_dir_all(&dir).map_err(Failure::io(format!("making {}", dir.display())))?;
         let mut install = Command::new(npm);
         install.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
-        run_loud(install.arg(&dir).arg(PG))?;
-        File::create(complete).map_err(Failure::io("marking it as complete"))?;
+        run_loud(install.arg(&dir).args(PACKAGES))?;
+        File::create(complete).map_err(Failure::io("marking them as complete"))?;
         Ok(node)
     }
 }
 
-/// The version that README's table speaks of.
-const PG: &str = "pg@8.23.1";
+/// The versions that README's table speaks of; the second one brings no browser of its own.
+const PACKAGES: [&str; 2] = ["pg@8.23.1", "playwright-core@1.64.1"];
 
 const NODE: Package = Package { what: "Node.js", apt: &["nodejs", "npm"], brew: "node" };

@@ -10,6 +10,7 @@ use xtask::Failure;
 use xtask::process::Process;
 use xtask::setup::java::Java;
 use xtask::setup::node::Node;
+use xtask::setup::pgadmin::PgAdmin;
 use xtask::setup::venv::Venv;
 use xtask::setup::{Consent, mariadb, postgres, say};
 
@@ -31,10 +32,20 @@ pub(super) fn run(consent: Consent) -> Result<(), Failure> {
         .env("BASTION_MARIADB_BIN", mariadb.server.parent().expect("a program lies in a folder"))
         .env("BASTION_TEST_PYTHON", venv.python())
         .env("BASTION_TEST_LONG", "1");
-    // A machine without these two tries the others.
+    // A machine without one of these tries the others.
     match Node::ensure(consent) {
-        Ok(node) => drop(tests.env("BASTION_TEST_NODE_PG", node.pg)),
+        Ok(node) => {
+            tests.env("BASTION_TEST_NODE_PG", node.pg);
+            tests.env("BASTION_TEST_PLAYWRIGHT", node.playwright);
+        }
         Err(failure) => say(&format!("without node-postgres: {failure}")),
+    }
+    match PgAdmin::ensure(consent) {
+        Ok(pgadmin) => {
+            tests.env("BASTION_TEST_PGADMIN", pgadmin.python);
+            tests.env("BASTION_TEST_BROWSER", pgadmin.browser);
+        }
+        Err(failure) => say(&format!("without pgAdmin: {failure}")),
     }
     match Java::ensure(consent) {
         Ok(java) => drop(tests.env("BASTION_TEST_JAVA_CLASSES", java.classes)),

@@ -1,0 +1,92 @@
+//! pgAdmin in a browser: its dialog says what is wrong, and a cold start does not show where it has the time for it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bastion_e2e::databases::POSTGRES;
+use bastion_e2e::{Finished, House, Plan, Running, configs, until};
+use tokio::io::AsyncReadExt;
+
+use super::scene::{Scene, told};
+
+/// A pgAdmin with one server, which is a target of this house.
+struct PgAdmin<'a> {
+    house: &'a House,
+    port: u16,
+    _serving: Running,
+}
+
+impl<'a> PgAdmin<'a> {
+    /// None where this machine has none; `connect_timeout` is what its person has set.
+    async fn open(house: &'a House, connect_timeout: u32) -> Option<Self> {
+        let python = PathBuf::from(std::env::var_os("BASTION_TEST_PGADMIN")?);
+        std::env::var_os("BASTION_TEST_PLAYWRIGHT")?;
+        let servers = house.path("servers.json");
+        let server = serde_json::json!({ "Servers": { "1": {
+            "Name": "prod-db", "Group": "Servers", "Host": "localhost",
+            "Port": house.port("prod-db"), "MaintenanceDB": POSTGRES.database, "Username": POSTGRES.user,
+            "ConnectionParameters": { "sslmode": "prefer", "connect_timeout": connect_timeout },
+        } } });
+        fs::write(&servers, server.to_string()).unwrap();
+        let script = xtask::place::workspace().join("tests/peers/python/pgadmin.py");
+        let mut setup = house.inside(&python);
+        setup.arg(&script).arg("setup").arg(servers);
+        let set_up = Running::start(&mut setup).finish_within(Duration::from_secs(180)).await;
+        assert!(set_up.status.success(), "{set_up}");
+
+        let port = xtask::place::free_port().unwrap();
+        let mut serve = house.inside(&python);
+        serve.arg(&script).args(["serve", &port.to_string()]);
+        let mut serving = Running::start(&mut serve);
+        // What it says of each request is read, so that it never waits for a reader.
+        let mut errors = serving.child().stderr.take().unwrap();
+        drop(tokio::spawn(async move { errors.read_to_end(&mut Vec::new()).await }));
+        until("pgAdmin's first answer", Duration::from_secs(120), async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()
+        })
+        .await;
+        Some(Self { house, port, _serving: serving })
+    }
+
+    /// What a person sees who opens the server; the screenshot is kept.
+    async fn connect(&self, screenshot: &str) -> Finished {
+        let shots = xtask::place::workspace().join("target/screenshots");
+        fs::create_dir_all(&shots).unwrap();
+        let env = |name: &str| std::env::var_os(name).unwrap_or_else(|| panic!("{name} is set"));
+        let mut node = self.house.tool("node");
+        node.env("NODE_PLAYWRIGHT", env("BASTION_TEST_PLAYWRIGHT"))
+            .env("CHROMIUM", env("BASTION_TEST_BROWSER"))
+            .arg(xtask::place::workspace().join("tests/peers/node/pgadmin.js"))
+            .arg(format!("http://127.0.0.1:{}/", self.port))
+            .args(["prod-db", POSTGRES.password])
+            .arg(shots.join(screenshot))
+            .stdin(Stdio::null());
+        Running::start(&mut node).finish_within(Duration::from_secs(240)).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs pgAdmin and a browser, which cargo xtask test --long clients installs"]
+async fn pgadmins_dialog_says_what_is_wrong_and_what_to_type() {
+    let house = Scene::Login.house(true).await;
+    let Some(pgadmin) = PgAdmin::open(&house, 10).await else { return };
+    let shown = pgadmin.connect("pgadmin-told.png").await;
+    let reason = &told(&house, "D18").await[0];
+    for words in [&format!("FATAL: D18 {}", reason.message), &reason.hints[0], "HINT: "] {
+        assert!(shown.ok().contains(words), "{words}: {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs pgAdmin and a browser, which cargo xtask test --long clients installs"]
+async fn pgadmin_with_time_enough_connects_through_a_cold_start_of_30_s() {
+    let config = format!("{}patience = \"2m\"\n", configs::SCRIPT_WAY);
+    let plan = Plan::new(&config).start_timeout("2m").postgres();
+    let house = plan.sim(|sim| sim.timings.pulling_ms = 30_000).build().await;
+    let Some(pgadmin) = PgAdmin::open(&house, 120).await else { return };
+    let shown = pgadmin.connect("pgadmin-connected.png").await;
+    assert_eq!(shown.ok(), "connected");
+    assert_eq!(house.sim().count("RunTask"), 1);
+}
