@@ -207,18 +207,16 @@ fn silent(target: &Target, after: Duration) -> Problem {
 
 /// Its bastion is on its way, and the visitor would not wait for it.
 pub fn still_starting(target: &Target, start: &Start, now: Instant) -> Problem {
-    let stage = start.stage.map_or("", bastion_api::Stage::words);
+    let stage = start.stage.map_or_else(String::new, |stage| format!(" ({})", stage.words()));
     let left = start.since.zip(start.estimate);
     let left = left.map(|(since, takes)| takes.saturating_sub(now.duration_since(since)).as_secs());
     let (when, again) = match left {
         Some(left @ 1..) => (format!("ready in about {left} s"), format!("in about {left} s")),
         Some(0) | None => ("ready soon".to_owned(), "in half a minute".to_owned()),
     };
-    let message = format!("{} is starting ({stage}), {when}", target.name);
+    let message = format!("{} is starting{stage}, {when}", target.name);
     Problem::new("D06", Sort::TimedOut, message)
-        .because(
-            "its bastion had nobody to serve and was stopped; it starts when somebody connects",
-        )
+        .because("its bastion runs while somebody uses it, and starts when somebody connects")
         .hint(format!("connect again {again}"))
         .hint(format!(
             "or set the client's connect timeout to 120 s, and patience = \"2m\" under [target.{}]",

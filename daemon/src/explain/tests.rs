@@ -6,9 +6,10 @@ use bastion_api::{Problem, ProblemKind as Sort};
 use bastion_cloud::{CloudError, EndClass, Kind, LoginWay, TaskEnd, TaskId};
 use ssm_tunnel::{Closed, OpenError, StreamError};
 
-use super::{cloud, refusal};
+use super::{cloud, refusal, still_starting};
+use crate::clock::Clock;
 use crate::config::{self, Target};
-use crate::keeper::Refusal;
+use crate::keeper::{Refusal, Start};
 use crate::tunnels::TunnelFailure;
 
 #[test]
@@ -230,6 +231,27 @@ fn every_kind() -> Vec<(&'static str, Sort, Kind)> {
 fn told(call: &'static str, kind: Kind) -> Problem {
     let message = "AWS's own words".to_owned();
     cloud(&target(), &CloudError { call, kind, message, request_id: Some("request-1".to_owned()) })
+}
+
+#[test]
+fn who_does_not_wait_is_told_how_long_it_takes_where_that_is_known() {
+    let (clock, _) = Clock::by_hand();
+    let now = clock.now();
+    let unknown = Start { stage: None, since: None, estimate: None };
+    let told = still_starting(&target(), &unknown, now);
+    assert_eq!(told.message, "prod-db is starting, ready soon");
+    assert_eq!(told.hints[0], "connect again in half a minute");
+    let known = Start {
+        stage: Some(bastion_api::Stage::Pulling),
+        since: Some(now),
+        estimate: Some(Duration::from_secs(30)),
+    };
+    let told = still_starting(&target(), &known, now + Duration::from_secs(6));
+    let stage = bastion_api::Stage::Pulling.words();
+    assert_eq!(told.message, format!("prod-db is starting ({stage}), ready in about 24 s"));
+    assert_eq!(told.hints[0], "connect again in about 24 s");
+    let late = still_starting(&target(), &known, now + Duration::from_secs(40));
+    assert!(late.message.ends_with("ready soon"), "{}", late.message);
 }
 
 fn target() -> Target {
