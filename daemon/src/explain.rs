@@ -219,7 +219,7 @@ pub fn still_starting(target: &Target, start: &Start, now: Instant) -> Problem {
         .because("its bastion runs while somebody uses it, and starts when somebody connects")
         .hint(format!("connect again {again}"))
         .hint(format!(
-            "or set the client's connect timeout to 120 s, and patience = \"2m\" under [target.{}]",
+            "or set the connect timeout to 120 s, and patience = \"2m\" under [target.{}]",
             target.name
         ))
 }

@@ -168,6 +168,46 @@ async fn an_idle_session_in_the_clear_is_told_why_its_bastion_was_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_idle_session_in_the_clear_is_told_that_its_bastion_has_died() {
+    let house = House::script_way().await;
+    let way = Way { port: house.port("prod-db"), roots: &house.path("none") };
+    let mut client = Program::Psql.start(&house, way, Mode::Disable).await;
+    client.row().await.expect("a row");
+    let arn = house.task().arn;
+    assert!(house.sim().stop_task(&arn, "SpotInterruption", "Your Spot Task was interrupted."));
+    until("a visit that is over", START, async || {
+        house.target("prod-db").await.visits.is_empty().then_some(())
+    })
+    .await;
+    client.ask(&Program::Psql.again()).await;
+    let shown = client.finish().await;
+    assert!(shown.text.contains("FATAL:  D"), "{}", shown.text);
+    assert!(shown.text.contains("HINT:  "), "{}", shown.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_another_protocol_is_held_and_closed_and_the_reason_stands_in_the_events() {
+    let config = configs::SCRIPT_WAY.replace("\"postgres\"\nlisten", "\"other\"\nlisten");
+    let house = that_stands_still(&config).await;
+    let mut client = connect(house.port("prod-db")).await;
+    client.write_all(b"*1\r\n$4\r\nPING\r\n").await.unwrap();
+    let nothing = tokio::time::timeout(Duration::from_secs(1), client.read_u8()).await;
+    assert!(nothing.is_err(), "it was told {nothing:?}");
+    house.sim().faults().clear();
+    house.sim().faults().add(Fault::on("RunTask", What::NoCapacity));
+    house.sim().faults().release("start");
+    // What was held goes through; the next one meets the fault.
+    drop(client);
+    cold(&house, "prod-db").await;
+    let mut client = connect(house.port("prod-db")).await;
+    client.write_all(b"*1\r\n$4\r\nPING\r\n").await.unwrap();
+    assert_eq!(answer(&mut client, 1, START).await, b"", "it is closed without a word");
+    assert_eq!(told(&house, "D27").await.len(), 1);
+    let problems = house.target("prod-db").await.problems;
+    assert_eq!(problems.iter().map(|it| it.code.as_str()).collect::<Vec<_>>(), ["D27"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_expired_before_the_engine_was_known_is_told_to_whom_waits_and_to_whom_speaks()
 {
     // By its port in the VPC nobody would know it, and RDS cannot be asked.
