@@ -10,7 +10,7 @@ use bastion_api::State;
 use bastion_api::client::LedgerWanted;
 use bastion_e2e::knock::connect;
 use bastion_e2e::{House, Plan, configs, until};
-use bastion_sim::{Fault, ForeignTask, What};
+use bastion_sim::{Fault, ForeignTask, Sim, Status, What};
 use rustix::process::Signal;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,6 +110,11 @@ async fn tasks_of_somebody_else_are_left_alone_and_a_stray_of_ours_is_not() {
         house.sim().start_foreign_task(other(None)),
     ];
     let stray = house.sim().start_foreign_task(other(mark.as_deref()));
+    // By then lists show it.
+    let runs = |sim: &Sim| {
+        sim.tasks().iter().any(|task| task.arn == stray && task.last_status == Status::Running)
+    };
+    assert!(house.sim().until(Duration::from_secs(10), runs).await);
     kill(&mut house).await;
 
     house.start().await;
