@@ -45,6 +45,7 @@ async fn measured(name: &str) -> Vec<Figure> {
         match *bench {
             cold::NAME => figures.push(cold::measure().await),
             visit::NAME => figures.push(visit::measure().await),
+            visit::TOLD => figures.push(visit::told().await),
             idle::MEMORY => figures.push(idle::memory().await),
             idle::WAKE_UPS => figures.push(idle::wake_ups().await),
             of_life if life::NAMES.contains(&of_life) => {
@@ -56,4 +57,4 @@ async fn measured(name: &str) -> Vec<Figure> {
     figures
 }
 
-const NAMES: &[&str] = &[cold::NAME, visit::NAME, idle::MEMORY, idle::WAKE_UPS];
+const NAMES: &[&str] = &[cold::NAME, visit::NAME, visit::TOLD, idle::MEMORY, idle::WAKE_UPS];

@@ -1,4 +1,5 @@
-//! A visit to a ready tunnel: from connecting to the first echoed byte, beside the same without any tunnel.
+//! A visit to a ready tunnel: from connecting to the first echoed byte, beside the same without any tunnel, and beside the
+//! same where nobody could be told anything in its own words.
 
 #![expect(clippy::disallowed_methods, reason = "a measurement of the real time")]
 
@@ -11,6 +12,7 @@ use crate::echo::Echo;
 use crate::figure::{Figure, Goal, median};
 
 pub(crate) const NAME: &str = "visit-to-ready";
+pub(crate) const TOLD: &str = "visit-to-ready-told";
 
 /// Both, one after the other, many times.
 pub(crate) async fn measure() -> Figure {
@@ -42,6 +44,46 @@ pub(crate) async fn measure() -> Figure {
     }
 }
 
+/// What it costs a visit that PostgreSQL's words are understood: its first packet is read, a place in the waiting room is
+/// kept, and its talk is followed. A target of another protocol has next to nothing of that.
+pub(crate) async fn told() -> Figure {
+    let echo = Echo::start().await;
+    let (site, _) = configs::SCRIPT_WAY.split_once("[target.prod-db]").expect("it has a target");
+    let target = |name: &str, engine: &str| {
+        format!(
+            "[target.{name}]\nsite = \"prod\"\nhost = \"{name}.internal\"\nport = 5432\n\
+             engine = \"{engine}\"\nlisten = {{port:{name}}}\n"
+        )
+    };
+    let config = [site, &target("told", "postgres"), &target("plain", "other")].concat();
+    let house = Plan::new(&config)
+        .route("told.internal:5432", echo.port())
+        .route("plain.internal:5432", echo.port())
+        .sim(|sim| sim.session.pacing = false)
+        .build()
+        .await;
+    let (told, plain) = (house.port("told"), house.port("plain"));
+    for _ in 0..WARM_UP {
+        visit(told).await;
+        visit(plain).await;
+    }
+    let (mut ours, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..TOLD_RUNS {
+        ours.push(visit(told).await);
+        beside.push(visit(plain).await);
+    }
+    let plain = median(beside);
+    Figure {
+        bench: TOLD,
+        unit: "ms",
+        ours: median(ours),
+        against: vec![("another protocol", plain)],
+        // The promise: at most 50 µs.
+        goal: Goal::AtMost(plain + 0.05),
+        runs: TOLD_RUNS,
+    }
+}
+
 /// One visit, in milliseconds.
 async fn visit(port: u16) -> f64 {
     let start = Instant::now();
@@ -53,3 +95,4 @@ async fn visit(port: u16) -> f64 {
 
 const WARM_UP: usize = 20;
 const RUNS: usize = 200;
+const TOLD_RUNS: usize = 1_000; // the difference is small
