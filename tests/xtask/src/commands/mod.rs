@@ -5,4 +5,5 @@ pub(crate) mod build;
 pub(crate) mod chaos;
 pub(crate) mod check_macos;
 pub(crate) mod demo;
+mod suite;
 pub(crate) mod test;

@@ -6,18 +6,17 @@
 mod clients;
 mod tunnel;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use xtask::Failure;
-use xtask::process::Process;
 use xtask::setup::venv::Venv;
 use xtask::setup::{Consent, mariadb, postgres, tools};
 
 use super::build::{Part, Profile, build, cargo, peers};
+use super::suite;
 
 /// Run every test, with everything that they need set up first
 #[derive(Debug, Args)]
@@ -98,21 +97,11 @@ struct Count {
 
 /// Shows cargo's output as it comes and adds up its results.
 fn count(tests: &mut Command, limit: Duration) -> Result<Count, Failure> {
-    let mut process = Process::spawn(tests.stdout(Stdio::piped()).stdin(Stdio::null()))?;
-    let output = process.child().stdout.take().expect("it was asked for");
-    let reader = std::thread::spawn(move || {
-        let mut count = Count::default();
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            println!("{line}");
-            count.add(&line);
-        }
-        count
-    });
-    let ended = process.wait(limit);
-    // Whatever still held the pipe is gone with the process group.
-    drop(process);
-    let mut count = reader.join().expect("the reader does not panic");
-    count.whole = ended?.success();
+    let (mut count, whole) = suite::hear(tests, limit, |count: &mut Count, line| {
+        println!("{line}");
+        count.add(line);
+    })?;
+    count.whole = whole;
     Ok(count)
 }
 
