@@ -1,7 +1,7 @@
 //! pgjdbc as Debian has it, and the compiled program that asks by it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::Failure;
@@ -10,11 +10,9 @@ use crate::place::{cache, on_path, workspace};
 use crate::setup::Consent;
 use crate::setup::packages::{Package, install};
 
-/// Where Java and what it runs lie.
+/// Where what Java runs lies; Java itself is on `PATH`.
 #[derive(Clone, Debug)]
 pub struct Java {
-    /// The program.
-    pub program: PathBuf,
     /// What it loads: pgjdbc, and the folder with `Ask`.
     pub classes: String,
 }
@@ -35,7 +33,7 @@ impl Java {
             what: what.to_owned(),
             cure: "install a JDK, 17 or newer, and Debian's pgjdbc".to_owned(),
         };
-        let program = on_path("java", &[]).ok_or_else(|| missing("java"))?;
+        on_path("java", &[]).ok_or_else(|| missing("java"))?;
         let javac = on_path("javac", &[]).ok_or_else(|| missing("javac"))?;
         if !Path::new(PGJDBC).exists() {
             return Err(missing(PGJDBC));
@@ -46,7 +44,7 @@ impl Java {
             .arg("-d")
             .arg(&dir)
             .arg(workspace().join("tests/peers/java/Ask.java")))?;
-        Ok(Self { program, classes: format!("{PGJDBC}:{}", dir.display()) })
+        Ok(Self { classes: format!("{PGJDBC}:{}", dir.display()) })
     }
 }
 

@@ -10,11 +10,9 @@ use crate::place::{cache, on_path};
 use crate::setup::packages::{Package, install};
 use crate::setup::{Consent, say};
 
-/// Where node and its packages lie.
+/// Where its packages lie; node itself is on `PATH`.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The program.
-    pub program: PathBuf,
     /// node-postgres, as `require` takes it.
     pub pg: PathBuf,
     /// What drives a browser, as `require` takes it.
@@ -34,13 +32,13 @@ impl Node {
             what: "node or npm".to_owned(),
             cure: "put Node.js 18 or newer on PATH".to_owned(),
         };
-        let program = on_path("node", &[]).ok_or_else(missing)?;
+        on_path("node", &[]).ok_or_else(missing)?;
         let npm = on_path("npm", &[]).ok_or_else(missing)?;
         let cache = cache()?;
         let dir = cache.join(format!("node-{}", PACKAGES.join("-").replace('@', "-")));
         let package = |name: &str| dir.join("node_modules").join(name);
         let (pg, playwright) = (package("pg"), package("playwright-core"));
-        let node = Self { program, pg, playwright };
+        let node = Self { pg, playwright };
         let complete = dir.join("complete");
         // Two runs at once must not fill one folder.
         let lock = File::create(cache.join("node.lock")).map_err(Failure::io("making a lock"))?;
