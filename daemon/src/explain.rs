@@ -245,7 +245,7 @@ pub fn too_few_tunnels(target: &Target, standing: usize, wanted: usize) -> Probl
     Problem::new("D20", Sort::BastionFailed, message)
         .because(format!(
             "a bastion of site {} carries {} at most, and an agent takes two unless told otherwise",
-            target.site.name, target.tunnels_per_bastion
+            target.site.name, target.rules.tunnels_per_bastion
         ))
         .hint(format!("those that stand are there: bastionctl status {}", target.name))
         .hint(format!(

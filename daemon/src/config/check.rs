@@ -187,7 +187,6 @@ impl<'f> Check<'f> {
         let own = self.own(written.rules);
         let allow = self.allow(written.allow, listen.as_deref().unwrap_or_default());
         let base = site?;
-        let rules = &base.rules;
         Some(Target {
             name: written.name.value,
             site: Site {
@@ -201,18 +200,7 @@ impl<'f> Check<'f> {
             idle_timeout: idle_timeout.unwrap_or(base.idle_timeout),
             start_timeout: start_timeout.unwrap_or(base.start_timeout),
             endpoints: endpoints.unwrap_or_else(|| base.endpoints.clone()),
-            tunnels_per_bastion: rules.tunnels_per_bastion,
-            max_bastions: own.max_bastions.unwrap_or(rules.max_bastions),
-            keepalive: rules.keepalive,
-            payload_probing: rules.payload_probing,
-            first_byte_timeout: own.first_byte_timeout.unwrap_or(rules.first_byte_timeout),
-            silent_after: own.silent_after.unwrap_or(rules.silent_after),
-            patience: own.patience.unwrap_or(rules.patience),
-            max_life: rules.max_life,
-            command: rules.command,
-            share: rules.share,
-            scale_from_zero: rules.scale_from_zero,
-            price_per_hour: rules.price_per_hour,
+            rules: base.rules.merged(&own),
             allow,
             db_name,
             user,

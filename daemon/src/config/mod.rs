@@ -100,30 +100,8 @@ pub struct Target {
     pub start_timeout: Duration,
     /// Names of VPC endpoints that stand for the data channel's usual host.
     pub endpoints: Vec<String>,
-    /// How many tunnels one bastion may carry.
-    pub tunnels_per_bastion: usize,
-    /// How many bastions it may have at a time.
-    pub max_bastions: usize,
-    /// Whether a bastion that is wanted is kept reachable when nobody says anything.
-    pub keepalive: KeepAlive,
-    /// Whether larger messages than Amazon's own client sends are tried.
-    pub payload_probing: bool,
-    /// How long the database may keep silent after a visitor's first bytes.
-    pub first_byte_timeout: Duration,
-    /// How long a visit may move nothing and still keep its bastion; none where for ever.
-    pub silent_after: Option<Duration>,
-    /// How long its visitors may be kept waiting for a bastion.
-    pub patience: Patience,
-    /// How long a bastion may live at all.
-    pub max_life: Duration,
-    /// What a bastion's container runs.
-    pub command: BastionCommand,
-    /// Whether it uses one bastion together with the other targets of its site.
-    pub share: bool,
-    /// Whether a service that is scaled to nothing is scaled to one for us.
-    pub scale_from_zero: bool,
-    /// What a bastion costs an hour, in US dollars, where the table of prices is not to be believed.
-    pub price_per_hour: Option<f64>,
+    /// What its site says about bastions and tunnels, and where it says so, this target itself.
+    pub rules: Rules,
     /// Who may visit it.
     pub allow: Allow,
     /// The database inside the server, for the client lines that we print.

@@ -12,7 +12,7 @@
 
 use bastion_cloud::Site;
 
-use super::{Config, Target};
+use super::{Config, Rules, Target};
 
 /// What a reload has to do.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,18 +94,7 @@ fn changed(old: &Target, new: &Target) -> Vec<&'static str> {
         idle_timeout,
         start_timeout,
         endpoints,
-        tunnels_per_bastion,
-        max_bastions,
-        keepalive,
-        payload_probing,
-        first_byte_timeout,
-        silent_after,
-        patience,
-        max_life,
-        command,
-        share,
-        scale_from_zero,
-        price_per_hour,
+        rules,
         allow,
         db_name,
         user,
@@ -119,6 +108,34 @@ fn changed(old: &Target, new: &Target) -> Vec<&'static str> {
         ("idle_timeout", *idle_timeout != new.idle_timeout),
         ("start_timeout", *start_timeout != new.start_timeout),
         ("endpoints", *endpoints != new.endpoints),
+    ]));
+    keys.extend(rules_changed(rules, &new.rules));
+    keys.extend(differing([
+        ("allow", *allow != new.allow),
+        ("database", *db_name != new.db_name),
+        ("user", *user != new.user),
+        ("password", *password != new.password),
+    ]));
+    keys
+}
+
+/// The keys of what is said about a target's bastions and tunnels.
+fn rules_changed(old: &Rules, new: &Rules) -> Vec<&'static str> {
+    let Rules {
+        tunnels_per_bastion,
+        max_bastions,
+        keepalive,
+        payload_probing,
+        first_byte_timeout,
+        silent_after,
+        patience,
+        max_life,
+        command,
+        share,
+        scale_from_zero,
+        price_per_hour,
+    } = old;
+    differing([
         ("tunnels_per_bastion", *tunnels_per_bastion != new.tunnels_per_bastion),
         ("max_bastions", *max_bastions != new.max_bastions),
         ("keepalive", *keepalive != new.keepalive),
@@ -131,12 +148,7 @@ fn changed(old: &Target, new: &Target) -> Vec<&'static str> {
         ("share", *share != new.share),
         ("scale_from_zero", *scale_from_zero != new.scale_from_zero),
         ("price_per_hour", *price_per_hour != new.price_per_hour),
-        ("allow", *allow != new.allow),
-        ("database", *db_name != new.db_name),
-        ("user", *user != new.user),
-        ("password", *password != new.password),
-    ]));
-    keys
+    ])
 }
 
 /// The keys of the site under a target.

@@ -91,20 +91,18 @@ impl SiteConfig {
 }
 
 impl Rules {
+    /// What a site says for its targets.
     fn report(&self, service: bool) -> Value {
         let mut shown = json!({
             "tunnels_per_bastion": self.tunnels_per_bastion,
-            "max_bastions": self.max_bastions,
             "keepalive": match self.keepalive {
                 KeepAlive::Auto => "auto",
                 KeepAlive::Never => "never",
             },
             "payload_probing": self.payload_probing,
-            "first_byte_timeout_seconds": self.first_byte_timeout.as_secs_f64(),
-            "silent_after_seconds": self.silent_after.map_or(0, |time| time.as_secs()),
-            "patience_seconds": self.patience.seconds(),
             "price_per_hour": self.price_per_hour,
         });
+        merge(&mut shown, self.own());
         let more = if service {
             json!({ "scale_from_zero": self.scale_from_zero })
         } else {
@@ -119,6 +117,16 @@ impl Rules {
         };
         merge(&mut shown, more);
         shown
+    }
+
+    /// What a target may say for itself.
+    fn own(&self) -> Value {
+        json!({
+            "max_bastions": self.max_bastions,
+            "first_byte_timeout_seconds": self.first_byte_timeout.as_secs_f64(),
+            "silent_after_seconds": self.silent_after.map_or(0, |time| time.as_secs()),
+            "patience_seconds": self.patience.seconds(),
+        })
     }
 }
 
@@ -159,12 +167,9 @@ impl Target {
             "idle_timeout_seconds": self.idle_timeout.as_secs(),
             "start_timeout_seconds": self.start_timeout.as_secs(),
             "endpoints": self.endpoints,
-            "max_bastions": self.max_bastions,
-            "first_byte_timeout_seconds": self.first_byte_timeout.as_secs_f64(),
-            "silent_after_seconds": self.silent_after.map_or(0, |time| time.as_secs()),
-            "patience_seconds": self.patience.seconds(),
             "allow": self.allow.words(),
         });
+        merge(&mut shown, self.rules.own());
         merge(
             &mut shown,
             match &self.database {

@@ -10,8 +10,8 @@ use super::fault::Faults;
 use super::file::{self, At, Field};
 use super::{Allow, BastionCommand, Config, KeepAlive, Listen, OnStop, Patience, words};
 
-/// What a site says about its bastions and tunnels, for all of its targets.
-#[derive(Clone, Debug, PartialEq)]
+/// What is said about bastions and tunnels: by a site for all of its targets, or by a target with its site.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
     /// How many tunnels one bastion may carry.
     pub tunnels_per_bastion: usize,
@@ -58,6 +58,19 @@ impl Default for Rules {
     }
 }
 
+impl Rules {
+    /// These, but for what is said otherwise.
+    pub(super) fn merged(&self, own: &OwnRules) -> Self {
+        Self {
+            max_bastions: own.max_bastions.unwrap_or(self.max_bastions),
+            first_byte_timeout: own.first_byte_timeout.unwrap_or(self.first_byte_timeout),
+            silent_after: own.silent_after.unwrap_or(self.silent_after),
+            patience: own.patience.unwrap_or(self.patience),
+            ..*self
+        }
+    }
+}
+
 impl Check<'_> {
     /// `[daemon]`
     pub(super) fn daemon(&mut self, written: file::Daemon, file: &Path, config: &mut Config) {
@@ -88,7 +101,6 @@ impl Check<'_> {
     /// What a site says beyond where its bastions run.
     pub(super) fn rules(&mut self, written: file::Rules, runs: Option<&Runs>) -> Rules {
         self.fit(&written, runs);
-        let default = Rules::default();
         let tunnels = self.maybe(written.tunnels_per_bastion, |check, at| {
             check.count(&at, "tunnels_per_bastion", MOST_TUNNELS)
         });
@@ -103,20 +115,17 @@ impl Check<'_> {
             check.duration(at, "max_life", SHORTEST_LIFE, LONGEST_LIFE)
         });
         let flag = |field: Field<bool>, default| field.given().map_or(default, |at| at.value);
-        let own = self.own(written.own);
+        let default = Rules::default().merged(&self.own(written.own));
         Rules {
             tunnels_per_bastion: tunnels.unwrap_or(default.tunnels_per_bastion),
-            max_bastions: own.max_bastions.unwrap_or(default.max_bastions),
             keepalive: keepalive.unwrap_or(default.keepalive),
             payload_probing: flag(written.payload_probing, default.payload_probing),
-            first_byte_timeout: own.first_byte_timeout.unwrap_or(default.first_byte_timeout),
-            silent_after: own.silent_after.unwrap_or(default.silent_after),
-            patience: own.patience.unwrap_or(default.patience),
             max_life: max_life.unwrap_or(default.max_life),
             command: command.unwrap_or(default.command),
             share: flag(written.share, default.share),
             scale_from_zero: flag(written.scale_from_zero, default.scale_from_zero),
             price_per_hour: self.maybe(written.price_per_hour, |check, at| check.price(&at)),
+            ..default
         }
     }
 

@@ -105,13 +105,13 @@ async fn spread(
     wanted: usize,
 ) -> Result<usize, Refusal> {
     let mut routes = vec![Arc::clone(first)];
-    let mut each = target.tunnels_per_bastion;
+    let mut each = target.rules.tunnels_per_bastion;
     loop {
         let bastions = wanted.div_ceil(each);
         if bastions > routes.len() {
             let before = routes.len();
             routes = desk.house.keeper.widen(&target.name, bastions).await?;
-            if routes.len() <= before && each < target.tunnels_per_bastion {
+            if routes.len() <= before && each < target.rules.tunnels_per_bastion {
                 return Ok(desk.house.tunnels.count(&target.name));
             }
         }

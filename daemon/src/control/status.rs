@@ -127,7 +127,7 @@ fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatu
         tunnels: count(desk.house.tunnels.count(&target.name)),
         ends_in_seconds: standing.ends_in.map(|left| left.as_secs()),
         paused: paused(desk, target),
-        kept_up: desk.house.roster.kept_up(&target.name, target.silent_after, now),
+        kept_up: desk.house.roster.kept_up(&target.name, target.rules.silent_after, now),
         today_usd: usd(&desk.house.ledger.today(Some(&target.name))),
     }
 }

@@ -38,7 +38,7 @@ impl Running {
             target: target.name.clone(),
             site: target.site.name.clone(),
             size: facts.size.clone(),
-            price_per_hour: target.price_per_hour,
+            price_per_hour: target.rules.price_per_hour,
         };
         let asked = facts.times.created.and_then(timestamp);
         let pulled = facts.times.pull_started.and_then(timestamp);
@@ -85,7 +85,7 @@ impl Running {
                 End::Told(told) => told.facts.size.clone(),
                 End::Forgotten | End::Left => bastion_cloud::TaskSize::default(),
             },
-            price_per_hour: ward.and_then(|ward| ward.target.price_per_hour),
+            price_per_hour: ward.and_then(|ward| ward.target.rules.price_per_hour),
         };
         let ledger = &self.parts.ledger;
         match end {
@@ -98,7 +98,7 @@ impl Running {
             End::Forgotten => {
                 // It can have lived to its own age limit, and no longer than until now.
                 let asked = entry.and_then(|entry| timestamp(entry.at));
-                let life = ward.map(|ward| ward.target.max_life);
+                let life = ward.map(|ward| ward.target.rules.max_life);
                 let latest = asked.zip(life).and_then(|(asked, life)| asked.checked_add(life).ok());
                 let at = latest.map_or(now, |latest| latest.min(now));
                 ledger.bastion_forgotten(task, &note.site, at);

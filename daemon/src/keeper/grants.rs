@@ -122,12 +122,12 @@ impl Running {
             Why::NotStopped => stuck().unwrap_or(Refusal::NotStopped),
             Why::Closed if self.stopping.is_some() => Refusal::Stopping,
             Why::Closed => Refusal::Closed,
-            Why::Silent => {
-                Refusal::Silent(ward.and_then(|ward| ward.target.silent_after).unwrap_or_default())
-            }
+            Why::Silent => Refusal::Silent(
+                ward.and_then(|ward| ward.target.rules.silent_after).unwrap_or_default(),
+            ),
             Why::Reconnects => Refusal::Reconnects,
             Why::TooOld => {
-                Refusal::TooOld(ward.map(|ward| ward.target.max_life).unwrap_or_default())
+                Refusal::TooOld(ward.map(|ward| ward.target.rules.max_life).unwrap_or_default())
             }
             Why::Removed => Refusal::Removed,
         };

@@ -49,7 +49,7 @@ impl Running {
         // What was wrong may have been what was altered.
         ward.failure = None;
         self.pool.forgive(&target.name);
-        if was.site != target.site || was.command != target.command {
+        if was.site != target.site || was.rules.command != target.rules.command {
             // Its bastions are others now; visits that it has stay on theirs to the end.
             self.pool.replace(&target.name, &terms(&target), now);
             return;
@@ -72,11 +72,12 @@ impl Running {
 
 /// What a target's bastions are held to.
 fn terms(target: &Target) -> Terms {
+    let rules = &target.rules;
     Terms {
         limits: limits(target),
-        most: target.max_bastions,
-        share: target
+        most: rules.max_bastions,
+        share: rules
             .share
-            .then(|| Share { site: target.site.name.clone(), seats: target.tunnels_per_bastion }),
+            .then(|| Share { site: target.site.name.clone(), seats: rules.tunnels_per_bastion }),
     }
 }

@@ -309,8 +309,8 @@ impl Running {
         let wanted = |ward: &super::ward::Ward| Wanted {
             target: ward.target.name.clone(),
             site: ward.target.site.clone(),
-            most: ward.target.max_bastions,
-            life: ward.target.max_life,
+            most: ward.target.rules.max_bastions,
+            life: ward.target.rules.max_life,
         };
         self.wards.values().map(wanted).collect()
     }
@@ -344,7 +344,7 @@ pub(super) fn limits(target: &Target) -> Limits {
         start: target.start_timeout,
         idle: target.idle_timeout,
         stop: errands::STOP_PATIENCE,
-        life: errands::is_ours(target).then_some(target.max_life),
+        life: errands::is_ours(target).then_some(target.rules.max_life),
     }
 }
 

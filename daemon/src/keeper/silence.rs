@@ -68,7 +68,8 @@ impl Running {
             let (Stand::Granted(_, quiet), Holder::Visit) = (&mut held.stand, held.holder) else {
                 continue;
             };
-            let after = self.wards.get(&held.target).and_then(|ward| ward.target.silent_after);
+            let after =
+                self.wards.get(&held.target).and_then(|ward| ward.target.rules.silent_after);
             changes.extend(quiet.feel(after, now).map(|change| (*lease, change)));
         }
         for (lease, change) in changes {

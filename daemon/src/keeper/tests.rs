@@ -451,7 +451,8 @@ impl Story {
 
 /// A target whose bastions are a service's, which may be woken.
 fn service() -> (Arc<Target>, Arc<dyn Cloud>) {
-    let mut target = Target { scale_from_zero: true, ..target() };
+    let mut target = target();
+    target.rules.scale_from_zero = true;
     target.site.runs = Runs::Service("bastion".to_owned());
     (Arc::new(target), Arc::new(Told::default()))
 }

@@ -127,7 +127,7 @@ pub(super) async fn visit<L>(
     let admitted = tokio::select! {
         admitted = admitted => admitted,
         () = waiting::wait(&mut local, &mut first) => Err(NoWay::Left),
-        () = waiting::runs_out(target.patience, ago, &entry) => Err(NoWay::Impatient),
+        () = waiting::runs_out(target.rules.patience, ago, &entry) => Err(NoWay::Impatient),
         () = house.curfew.cancelled() => Err(NoWay::Bastion(Refusal::Stopping)),
     };
     let (lease, Passage { tunnel, number, mut stream }) = match admitted {

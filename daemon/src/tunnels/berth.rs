@@ -106,7 +106,7 @@ impl Berth {
     }
 
     pub(super) fn has_room(&self, route: &Route) -> bool {
-        let most = route.target.tunnels_per_bastion;
+        let most = route.target.rules.tunnels_per_bastion;
         let most = self.takes.map_or(most, |takes| takes.min(most));
         self.members().filter(|member| member.is_of_use()).count() < most
     }
@@ -129,7 +129,7 @@ impl Berth {
 
     /// The remote whose tunnel is to keep the bastion reachable: one that stands, if any does.
     pub(super) fn keeps(&self) -> Option<Remote> {
-        let kept = |bundle: &&Bundle| bundle.route.target.keepalive == KeepAlive::Auto;
+        let kept = |bundle: &&Bundle| bundle.route.target.rules.keepalive == KeepAlive::Auto;
         let stands = |bundle: &Bundle| bundle.members.iter().any(Member::stands);
         let bundles = || self.bundles.iter().filter(|(_, bundle)| kept(bundle));
         let standing = bundles().find(|(_, bundle)| stands(bundle));

@@ -127,12 +127,12 @@ impl Tunnels {
         let target = &route.target;
         let mut options = Options {
             extra_hosts: target.endpoints.clone(),
-            first_byte_timeout: target.first_byte_timeout,
+            first_byte_timeout: target.rules.first_byte_timeout,
             clock: Arc::new(self.parts.clock.clone()),
             ..self.parts.options.clone()
         };
-        options.channel.probing = target.payload_probing;
-        if target.payload_probing {
+        options.channel.probing = target.rules.payload_probing;
+        if target.rules.payload_probing {
             let size = self.parts.sizes.of(region, self.parts.clock.calendar());
             options.channel.payload_start = size.start;
             let usual = options.channel.payload_size;

@@ -63,20 +63,29 @@ fn each_rule_has_its_meaning_and_a_target_may_say_otherwise() {
     assert_eq!((config.unread_per_stream, config.unread_in_all), (1 << 20, 2_000_000_000));
 
     let [plain, other, third] = &config.targets[..] else { panic!("{config:?}") };
-    assert_eq!((plain.tunnels_per_bastion, plain.max_bastions), (4, 3));
-    assert_eq!((plain.keepalive, plain.command), (KeepAlive::Never, BastionCommand::Keep));
-    assert!(!plain.payload_probing && plain.share && !plain.scale_from_zero);
-    assert_eq!((plain.first_byte_timeout, plain.silent_after), (Duration::from_secs(3), None));
-    assert_eq!((plain.max_life, plain.price_per_hour), (minutes(30), Some(1.0)));
+    assert_eq!((plain.rules.tunnels_per_bastion, plain.rules.max_bastions), (4, 3));
+    assert_eq!(
+        (plain.rules.keepalive, plain.rules.command),
+        (KeepAlive::Never, BastionCommand::Keep)
+    );
+    assert!(!plain.rules.payload_probing && plain.rules.share && !plain.rules.scale_from_zero);
+    assert_eq!(
+        (plain.rules.first_byte_timeout, plain.rules.silent_after),
+        (Duration::from_secs(3), None)
+    );
+    assert_eq!((plain.rules.max_life, plain.rules.price_per_hour), (minutes(30), Some(1.0)));
     assert_eq!(plain.allow, Allow { same_user_only: true, docker: true });
 
-    assert_eq!((other.tunnels_per_bastion, other.max_bastions), (2, 2));
-    assert_eq!((other.first_byte_timeout, other.silent_after), (Duration::from_secs(20), None));
-    assert!(other.scale_from_zero && other.price_per_hour == Some(0.0154));
+    assert_eq!((other.rules.tunnels_per_bastion, other.rules.max_bastions), (2, 2));
+    assert_eq!(
+        (other.rules.first_byte_timeout, other.rules.silent_after),
+        (Duration::from_secs(20), None)
+    );
+    assert!(other.rules.scale_from_zero && other.rules.price_per_hour == Some(0.0154));
     assert!(!other.allow.same_user_only, "{:?}", other.allow);
 
-    assert_eq!(third.silent_after, Some(minutes(120)));
-    let patience = [plain.patience, other.patience, third.patience];
+    assert_eq!(third.rules.silent_after, Some(minutes(120)));
+    let patience = [plain.rules.patience, other.rules.patience, third.rules.patience];
     let twenty = Patience::AtMost(Duration::from_secs(20));
     assert_eq!(patience, [Patience::Auto, Patience::Auto, twenty]);
     assert_eq!(third.allow, Allow { same_user_only: true, docker: true });

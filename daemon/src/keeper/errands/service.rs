@@ -11,7 +11,7 @@ use crate::keeper::{News, Refusal};
 /// The service's task; woken first where it sleeps and the target says that we may.
 pub(super) async fn task(desk: &Desk) -> Result<TaskId, Refusal> {
     match desk.cloud.service_task().await {
-        Err(CloudError { kind: Kind::ScaledToZero, .. }) if desk.target.scale_from_zero => {
+        Err(CloudError { kind: Kind::ScaledToZero, .. }) if desk.target.rules.scale_from_zero => {
             wake(desk).await
         }
         found => found.map_err(Refusal::Cloud),

@@ -137,8 +137,8 @@ fn spec(
 /// What the container is to run: the watchdog in the form that suits its entry point, or what its image says.
 async fn command(desk: &Desk) -> Option<Vec<String>> {
     let target = &desk.target;
-    let watchdog = match target.command {
-        BastionCommand::Watchdog => Watchdog::new(target.start_timeout, target.max_life),
+    let watchdog = match target.rules.command {
+        BastionCommand::Watchdog => Watchdog::new(target.start_timeout, target.rules.max_life),
         BastionCommand::Keep => return None,
     };
     // Most containers have none, and where nobody may look it is taken for that.

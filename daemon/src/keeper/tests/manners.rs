@@ -3,6 +3,7 @@
 use bastion_cloud::Runs;
 
 use super::*;
+use crate::config::Rules;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -113,7 +114,8 @@ async fn the_container_runs_the_watchdog_unless_the_config_keeps_its_own_command
     let command = it.aws.specs()[0].command.clone().unwrap();
     assert!(command[0].contains("/proc/"), "its entry point takes the script itself: {command:?}");
 
-    let keep = Target { command: BastionCommand::Keep, ..target() };
+    let mut keep = target();
+    keep.rules.command = BastionCommand::Keep;
     let it = Story::begin_with(|parts| parts.targets[0].0 = Arc::new(keep));
     it.keeper.lease("db", Holder::Visit).await.unwrap();
     assert_eq!(it.aws.specs()[0].command, None);
@@ -192,10 +194,11 @@ async fn a_reload_adds_and_drops_and_leaves_the_others_alone() {
 async fn a_target_of_other_terms_after_a_reload_keeps_its_way_under_them() {
     let it = Story::begin();
     let _visit = it.keeper.lease("db", Holder::Visit).await.unwrap();
-    let altered = Target { tunnels_per_bastion: 7, ..target() };
+    let mut altered = target();
+    altered.rules.tunnels_per_bastion = 7;
     it.reload(&[altered]).await;
     let route = it.keeper.ready_route("db").await.expect("nobody has to look for it again");
-    assert_eq!(route.target.tunnels_per_bastion, 7);
+    assert_eq!(route.target.rules.tunnels_per_bastion, 7);
     assert_eq!(it.ways.proved().len(), 1);
 }
 
@@ -230,7 +233,7 @@ async fn a_target_of_another_site_gets_a_bastion_there_and_keeps_the_visits_that
 async fn targets_that_share_go_through_one_bastion_each_by_its_own_way() {
     let shared = |name: &str, host: &str| Target {
         name: name.to_owned(),
-        share: true,
+        rules: Rules { share: true, ..target().rules },
         database: DatabaseRef::Host(host.to_owned(), 5432),
         ..target()
     };
