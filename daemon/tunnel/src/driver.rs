@@ -20,14 +20,13 @@
 //! Nothing in here waits for one thing alone. A socket that takes nothing is still read; a visitor that reads nothing
 //! leaves its bytes in the channel, and when that is full, in the socket. All that can be sent goes into the
 //! socket's buffer before one flush.
-//!
-//! This is the one place outside clock.rs that asks the time: a network's time need not count sleep.
-#![expect(clippy::disallowed_methods, reason = "the driver is where the channel's time comes from")]
 
 mod away;
 mod parting;
+mod time;
 
 pub(crate) use parting::FAREWELL;
+pub(crate) use time::{AwakeClock, now, wall_time};
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -36,7 +35,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ssm_proto::{Channel, Event, Now, StreamId};
@@ -51,7 +50,7 @@ use crate::comeback::Comeback;
 use crate::error::{Closed, Lost, StreamEnd, StreamError};
 use crate::link::{Brought, Link};
 use crate::pulse::Pulse;
-use crate::resume::{Clock, Resume, State};
+use crate::resume::{Resume, State};
 use crate::socket::Socket;
 use crate::stats::Meter;
 use crate::stream::Stream;
@@ -240,17 +239,6 @@ impl Driver {
         }
     }
 
-    fn take_time(&mut self, now: Now) {
-        if self.channel.timeout().is_some_and(|(at, _)| at <= now.instant) {
-            self.channel.handle_timeout(now);
-        }
-        self.link.expire(now.instant);
-        if self.link.is_up() {
-            self.take_time_up(now);
-        }
-        self.take_time_to_part(now);
-    }
-
     /// Takes what has come; true where more may be there.
     fn receive(&mut self, cx: &mut Context<'_>, now: Now) -> bool {
         for _ in 0..BATCH {
@@ -375,32 +363,6 @@ impl Driver {
             self.meter.moved(moved, unread, now.instant);
         }
     }
-
-    /// Wakes at the next time that something is due; true where it is already.
-    fn set_alarm(&mut self, cx: &mut Context<'_>) -> bool {
-        let until = match &self.stage {
-            Stage::Opening | Stage::Open { .. } | Stage::Over(_) => None,
-            Stage::Terminating { until }
-            | Stage::Parting { until, .. }
-            | Stage::Leaving { until, .. } => Some(*until),
-        };
-        let channel = self.channel.timeout().map(|(at, _)| at);
-        let mut others = [until, channel, self.link.due(), None, None, None];
-        if self.link.is_up() {
-            others[3] = self.board.due();
-            if self.is_open() {
-                others[4] = self.nop_due();
-                others[5] = Some(self.pulse.due(!self.board.is_empty()));
-            }
-        }
-        let Some(due) = others.into_iter().flatten().min() else { return false };
-        let due = due.into();
-        // An alarm that rings too early costs one turn; setting it anew for each message would cost more.
-        if due < self.alarm.deadline() || self.alarm.is_elapsed() {
-            self.alarm.as_mut().reset(due);
-        }
-        self.alarm.as_mut().poll(cx).is_ready()
-    }
 }
 
 impl Future for Driver {
@@ -460,29 +422,6 @@ impl fmt::Debug for Driver {
             Stage::Over(_) => "over",
         };
         f.debug_struct("Driver").field("stage", &stage).finish_non_exhaustive()
-    }
-}
-
-/// The time on the wall, for a signature.
-pub(crate) fn wall_time() -> SystemTime {
-    SystemTime::now()
-}
-
-/// The clock where none is given: the driver's own, which stands still while the machine sleeps on Linux.
-#[derive(Debug)]
-pub(crate) struct AwakeClock;
-
-impl Clock for AwakeClock {
-    fn now(&self) -> Instant {
-        now().instant
-    }
-}
-
-pub(crate) fn now() -> Now {
-    let since_1970 = wall_time().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Now {
-        instant: tokio::time::Instant::now().into_std(),
-        unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
