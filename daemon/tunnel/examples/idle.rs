@@ -9,19 +9,16 @@
 
 #[path = "../tests/agent/mod.rs"]
 mod agent;
+#[path = "../tests/tls/mod.rs"]
+mod tls;
 
 use std::io::BufRead as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use agent::{Agent, Gate};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ssm_tunnel::{FirstByte, Grant, Never, Options, Roots, Trust, Tunnel};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio_rustls::TlsAcceptor;
 
 fn main() {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -46,7 +43,7 @@ fn main() {
 async fn measure(port: u16, tunnels: usize) {
     let host = format!("localhost:{port}");
     let options = Options {
-        trust: Trust::new(Roots::Bundle(tls("ca.pem"))),
+        trust: Trust::new(Roots::Bundle(tls::file("ca.pem"))),
         extra_hosts: vec![host.clone()],
         ..Options::default()
     };
@@ -78,28 +75,12 @@ async fn agents() {
     loop {
         let tcp = gate.tcp().await;
         drop(tokio::spawn(async move {
-            let mut agent = Agent::upgrade(Box::new(acceptor().accept(tcp).await.unwrap())).await;
+            let mut agent =
+                Agent::upgrade(Box::new(tls::acceptor().accept(tcp).await.unwrap())).await;
             agent.shake_hands("3.3.0.0").await;
             agent.echo().await;
         }));
     }
-}
-
-fn acceptor() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_file(tls("cert.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(tls("key.pem")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
-}
-
-fn tls(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name)
 }
 
 /// Linux: proc_pid_statm, the second number, in pages.

@@ -3,16 +3,13 @@
 #![expect(clippy::disallowed_methods, reason = "a test has no tasks of the daemon's")]
 
 mod agent;
+mod tls;
 
 use std::error::Error as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use agent::{Agent, Gate, Heard};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ssm_tunnel::{
     BadAddress, Closed, FirstByte, Grant, Keys, Lost, Never, OpenError, Options, Proxies,
     ProxyFault, Roots, Trust, Tunnel,
@@ -20,7 +17,6 @@ use ssm_tunnel::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 
 fn keys() -> Option<Keys> {
     Some(Keys {
@@ -209,24 +205,6 @@ async fn a_websocket_that_closes_during_the_handshake_says_how() {
     );
 }
 
-/// A file of tests/tls: a CA for tests, and a certificate for `localhost` with its key. They are good until 2126.
-fn tls(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name)
-}
-
-fn acceptor() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_file(tls("cert.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(tls("key.pem")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
-}
-
 /// A grant for the gate over TLS, and options that list it.
 fn over_tls(gate: &Gate, roots: Roots) -> (Grant, Options) {
     let host = format!("localhost:{}", gate.port());
@@ -234,20 +212,26 @@ fn over_tls(gate: &Gate, roots: Roots) -> (Grant, Options) {
     (grant, Options { extra_hosts: vec![host], trust: Trust::new(roots), ..Options::default() })
 }
 
-#[tokio::test]
-async fn a_listed_endpoint_with_a_trusted_certificate_is_spoken_to_over_tls() {
-    let gate = Gate::open().await;
-    let (grant, options) = over_tls(&gate, Roots::Bundle(tls("ca.pem")));
+/// A driven tunnel to an agent behind TLS that echoes.
+async fn echoing_over_tls(gate: &Gate, grant: Grant, options: Options) -> Tunnel {
     let shaking = async {
-        let carrier = acceptor().accept(gate.tcp().await).await.unwrap();
+        let carrier = tls::acceptor().accept(gate.tcp().await).await.unwrap();
         let mut agent = Agent::upgrade(Box::new(carrier)).await;
         drop(agent.shake_hands("3.3.0.0").await);
         agent
     };
     let (opened, agent) = tokio::join!(Tunnel::open(grant, options, Arc::new(Never)), shaking);
     let (tunnel, driver) = opened.unwrap();
-    let _driving = tokio::spawn(driver);
-    let _echoing = tokio::spawn(agent.echo());
+    drop(tokio::spawn(driver));
+    drop(tokio::spawn(agent.echo()));
+    tunnel
+}
+
+#[tokio::test]
+async fn a_listed_endpoint_with_a_trusted_certificate_is_spoken_to_over_tls() {
+    let gate = Gate::open().await;
+    let (grant, options) = over_tls(&gate, Roots::Bundle(tls::file("ca.pem")));
+    let tunnel = echoing_over_tls(&gate, grant, options).await;
 
     let sent = agent::pattern(500_000);
     let mut received = vec![0; sent.len()];
@@ -265,7 +249,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_token_is_se
     // The server's own certificate is no root for itself.
     let (grant, options) = over_tls(&gate, Roots::System);
     let (opened, accepted) = tokio::join!(Tunnel::open(grant, options, Arc::new(Never)), async {
-        acceptor().accept(gate.tcp().await).await
+        tls::acceptor().accept(gate.tcp().await).await
     });
     let error = opened.unwrap_err();
     let OpenError::Tls { issuer: Some(issuer), .. } = &error else { panic!("{error:?}") };
@@ -277,7 +261,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused_before_the_token_is_se
 async fn a_bundle_that_holds_no_certificate_is_told_as_such() {
     let gate = Gate::open().await;
     for file in ["key.pem", "nowhere.pem"] {
-        let (grant, options) = over_tls(&gate, Roots::Bundle(tls(file)));
+        let (grant, options) = over_tls(&gate, Roots::Bundle(tls::file(file)));
         let error = Tunnel::open(grant, options, Arc::new(Never)).await.unwrap_err();
         assert!(matches!(error, OpenError::Roots(_)), "{error:?}");
     }
@@ -312,19 +296,10 @@ async fn through_a_proxy(options: Options) -> (Options, TcpListener) {
 #[tokio::test]
 async fn a_tunnel_goes_through_the_proxy_with_its_own_tls_inside() {
     let gate = Gate::open().await;
-    let (grant, options) = over_tls(&gate, Roots::Bundle(tls("ca.pem")));
+    let (grant, options) = over_tls(&gate, Roots::Bundle(tls::file("ca.pem")));
     let (options, listener) = through_a_proxy(options).await;
     let proxying = tokio::spawn(proxy(listener, gate.port(), "HTTP/1.1 200 OK\r\n\r\n"));
-    let shaking = async {
-        let carrier = acceptor().accept(gate.tcp().await).await.unwrap();
-        let mut agent = Agent::upgrade(Box::new(carrier)).await;
-        drop(agent.shake_hands("3.3.0.0").await);
-        agent
-    };
-    let (opened, agent) = tokio::join!(Tunnel::open(grant, options, Arc::new(Never)), shaking);
-    let (tunnel, driver) = opened.unwrap();
-    let _driving = tokio::spawn(driver);
-    let _echoing = tokio::spawn(agent.echo());
+    let tunnel = echoing_over_tls(&gate, grant, options).await;
     let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
     stream.write_all(b"!").await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), b'!');
@@ -339,7 +314,7 @@ async fn a_tunnel_goes_through_the_proxy_with_its_own_tls_inside() {
 #[tokio::test]
 async fn a_proxy_that_refuses_or_is_not_there_is_told_with_its_name_and_without_its_password() {
     let gate = Gate::open().await;
-    let (grant, options) = over_tls(&gate, Roots::Bundle(tls("ca.pem")));
+    let (grant, options) = over_tls(&gate, Roots::Bundle(tls::file("ca.pem")));
     let (options, listener) = through_a_proxy(options).await;
     let name = listener.local_addr().unwrap().to_string();
     let proxying = proxy(listener, 0, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
