@@ -79,7 +79,6 @@ pub async fn run(start: Start) -> Result<(), RunError> {
         log: Arc::new(ledger.clone()),
         ..tunnels::Parts::new(tasks.clone(), clock.clone(), events.clone())
     });
-    tasks.spawn("prove tunnels after a sleep", tunnels.clone().watch_wakes());
     let troubles = tell_troubles(troubled, roster.clone(), events.clone(), clock.clone());
     let stop = tasks.stop_token();
     tasks.spawn("explain troubles of tunnels", async move {

@@ -208,7 +208,6 @@ async fn closing_one_route_leaves_the_bastions_others_alone() {
 #[tokio::test]
 async fn after_a_sleep_a_tunnel_that_does_not_answer_is_resumed_at_once() {
     let yard = Yard::lay("", &[Echo]).await;
-    let watching = tokio::spawn(yard.tunnels.clone().watch_wakes());
     let mut visit = yard.visit().await;
     visit.stream.write_all(b"hello").await.unwrap();
     assert_eq!(read(&mut visit).await, b"hello");
@@ -223,7 +222,6 @@ async fn after_a_sleep_a_tunnel_that_does_not_answer_is_resumed_at_once() {
     tokio::time::timeout(Duration::from_secs(5), resumed).await.unwrap();
     assert_eq!(yard.aws.resumed(), 1);
     assert!(!tunnel.is_closed());
-    watching.abort();
 }
 
 #[tokio::test]

@@ -263,10 +263,16 @@ impl Fleet {
         }
     }
 
-    /// Those of a bastion that stand; of all bastions where none is named.
-    pub(super) fn standing(&self, task: Option<&TaskId>) -> Vec<Opened> {
-        let berths = self.berths.iter().filter(|(of, _)| task.is_none_or(|one| one == *of));
-        berths.flat_map(|(_, berth)| berth.members()).filter_map(Member::opened).collect()
+    /// Those of a bastion that stand.
+    pub(super) fn standing(&self, task: &TaskId) -> Vec<Opened> {
+        let berth = self.berths.get(task).into_iter();
+        berth.flat_map(Berth::members).filter_map(Member::opened).collect()
+    }
+
+    /// Those of a bastion to one remote that stand.
+    pub(super) fn of_key(&self, key: &Key) -> Vec<Opened> {
+        let bundle = self.berths.get(&key.0).and_then(|berth| berth.bundles.get(&key.1));
+        bundle.into_iter().flat_map(|bundle| &bundle.members).filter_map(Member::opened).collect()
     }
 
     /// Those that stand for one target, whatever the bastion.

@@ -232,25 +232,6 @@ impl Tunnels {
         pauses.min_by_key(|pause| (!pause.needs_login, pause.since))
     }
 
-    /// Proves every tunnel at once whenever the machine has woken, until the daemon stops.
-    pub async fn watch_wakes(self) {
-        let mut wakes = self.parts.clock.wakes();
-        let stop = self.parts.tasks.stop_token();
-        loop {
-            tokio::select! {
-                woken = wakes.changed() => {
-                    if woken.is_err() {
-                        return;
-                    }
-                }
-                () = stop.cancelled() => return,
-            }
-            let standing = self.fleet().standing(None);
-            let proofs = standing.iter().map(|opened| opened.tunnel.prove());
-            futures_util::future::join_all(proofs).await;
-        }
-    }
-
     /// A tunnel for this route that will do, opened where none is.
     async fn way(
         &self,
@@ -277,9 +258,10 @@ impl Tunnels {
         }
     }
 
-    /// Sees to the tunnels of one route until they are given up.
+    /// Sees to the tunnels of one route until they are given up; proves them at once whenever the machine has woken.
     async fn tend(self, key: Key, stirred: Arc<Notify>) {
         let stop = self.parts.tasks.stop_token();
+        let mut wakes = self.parts.clock.wakes();
         loop {
             let Some(tending) = self.fleet().tend(&key, self.parts.clock.now()) else { return };
             let Tending { keep, unkeep, close, order, pause } = tending;
@@ -306,6 +288,11 @@ impl Tunnels {
             tokio::select! {
                 () = next => {}
                 () = stirred.notified() => {}
+                Ok(()) = wakes.changed() => {
+                    let standing = self.fleet().of_key(&key);
+                    let proofs = standing.iter().map(|opened| opened.tunnel.prove());
+                    futures_util::future::join_all(proofs).await;
+                }
                 () = stop.cancelled() => return,
             }
         }
@@ -348,7 +335,7 @@ impl Ways for Tunnels {
     }
 
     fn tunnels(&self, task: &TaskId) -> usize {
-        let standing = self.fleet().standing(Some(task));
+        let standing = self.fleet().standing(task);
         standing.iter().filter(|opened| !opened.tunnel.is_closed()).count()
     }
 
@@ -367,7 +354,7 @@ impl Ways for Tunnels {
     }
 
     async fn prove_alive(&self, task: &TaskId) -> bool {
-        let standing = self.fleet().standing(Some(task));
+        let standing = self.fleet().standing(task);
         let mut proofs: futures_util::stream::FuturesUnordered<_> =
             standing.iter().map(prove_one).collect();
         let answered = async {
