@@ -6,6 +6,7 @@
 #[expect(unreachable_pub, reason = "the fuzz targets use it, too")]
 #[path = "../../../tests/fuzz/src/channel.rs"]
 mod channel;
+mod dice;
 #[expect(unreachable_pub, reason = "the fuzz targets use it, too")]
 #[path = "../../../tests/fuzz/src/handshake.rs"]
 mod handshake;
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use dice::Dice;
 use recording::{AGENT, CLIENT, FILES, Line, Recording};
 use ssm_proto::MessageKind;
 
@@ -157,14 +159,4 @@ fn script(recording: &Recording) -> Vec<u8> {
         }
     }
     script
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
 }

@@ -2,6 +2,7 @@
 //! and what we would have done as the client.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod dice;
 mod noise;
 mod recording;
 

@@ -2,12 +2,14 @@
 //! happens, every byte arrives once, in order, and nothing stands still.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod dice;
 mod peer;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use dice::Dice;
 use peer::Peer;
 use ssm_proto::{Channel, Config, Event, Now, StreamEnd, StreamId};
 
@@ -262,16 +264,6 @@ impl Visit {
             finished: false,
             ended: None,
         }
-    }
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
     }
 }
 

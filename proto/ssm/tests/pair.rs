@@ -3,13 +3,15 @@
 //! first, and forgets an acknowledgement that comes before it has stored the message.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod dice;
 mod world;
 
 use std::time::Duration;
 
 use bastion_sim::agent::AgentSettings;
+use dice::Dice;
 use ssm_proto::{Closed, Config, Misbehaved, StreamEnd};
-use world::{Dice, LONGEST, Limit, LimitKind, To, Visit, Wire, World};
+use world::{LONGEST, Limit, LimitKind, To, Visit, Wire, World};
 
 /// How many random lives are lived: `cargo xtask test --long` lives them all.
 fn lives() -> u64 {

@@ -6,6 +6,7 @@ use ssm_proto::mux::frame::Decoder;
 use ssm_proto::payload;
 use ssm_proto::{Channel, Config, Event, Message, MessageId, MessageKind, Now};
 
+use crate::dice::Dice;
 use crate::recording::{AGENT, FILES, Recording};
 
 #[test]
@@ -193,15 +194,7 @@ impl Victim {
     }
 }
 
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-
     fn bytes(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.below(256) as u8).collect()
     }

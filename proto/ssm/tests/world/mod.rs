@@ -11,6 +11,8 @@ use ssm_proto::{
     StreamId,
 };
 
+use crate::dice::Dice;
+
 /// A client, an agent, and what lies between.
 pub(crate) struct World {
     pub(crate) seed: u64,
@@ -473,15 +475,7 @@ fn bare(kind: MessageKind) -> Bytes {
     Message { kind, created_ms: 1, seq: 0, flags: 0, id, payload_type: 0, payload }.encode()
 }
 
-pub(crate) struct Dice(pub(crate) u64);
-
 impl Dice {
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-
     pub(crate) fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
