@@ -17,6 +17,7 @@
 pub mod clients;
 pub mod configs;
 pub mod databases;
+pub mod dice;
 pub mod house;
 pub mod knock;
 pub mod logins;

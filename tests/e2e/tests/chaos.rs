@@ -9,8 +9,6 @@
 #![expect(clippy::print_stdout, reason = "the sum is for whoever reads the test's output")]
 #![expect(clippy::disallowed_methods, reason = "a test measures real time")]
 
-#[path = "chaos/dice.rs"]
-mod dice;
 #[path = "chaos/life.rs"]
 mod life;
 #[path = "chaos/verdict.rs"]
@@ -20,9 +18,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use bastion_e2e::dice::Dice;
 use tokio::runtime::Runtime;
 
-use dice::Dice;
 use verdict::Tally;
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bastion_e2e::databases::POSTGRES;
+use bastion_e2e::dice::Dice;
 use bastion_e2e::{House, Plan, Running, configs};
 use sha2::{Digest, Sha256};
 
@@ -132,16 +133,12 @@ fn sum_of(table: &str) -> String {
 fn lines(path: &Path, bytes: usize, seed: u64) -> String {
     let mut file = BufWriter::new(File::create(path).unwrap());
     let mut digest = Sha256::new();
-    let (mut written, mut state) = (0, seed);
+    let (mut written, mut dice) = (0, Dice::new(seed));
     while written < bytes {
         let mut line = String::new();
         for _ in 0..6 {
-            // splitmix64: no two lines are alike, and they are the same in every run.
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = state;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            line.push_str(&format!("{:016x}", z ^ (z >> 31)));
+            // No two lines are alike, and they are the same in every run.
+            line.push_str(&format!("{:016x}", dice.number()));
         }
         line.push('\n');
         file.write_all(line.as_bytes()).unwrap();

@@ -7,12 +7,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use bastion_api::AuditRecord;
+use bastion_e2e::dice::Dice;
 use bastion_e2e::{House, Plan, Running, configs, databases};
 use bastion_sim::{Fault, ForeignTask, Status, TaskView, Timings, What};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use super::dice::Dice;
 use super::verdict::Tally;
 
 /// Lives through one run and counts what went wrong.

@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
+use bastion_e2e::dice::Dice;
 use bastion_sim::gateway::Mishap;
 use ssm_tunnel::{ChannelConfig, FirstByte, Options};
 use tokio::task::JoinSet;
 
 use super::destination::{Destination, Head, Kind};
 use super::lane::{Lane, Way};
-use super::talk::{Talks, block, mixed};
+use super::talk::{Talks, block};
 use super::{LONG, is_long};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,10 +50,10 @@ async fn cut(kind: Kind, streams: usize, cuts: u64) {
     let destination = Destination::start().await;
     let way = lane.way(destination.port).await;
     let talks = Talks::start(&way.tunnel, streams, kind, length).await;
-    let mut dice = 7 + u64::try_from(streams).unwrap();
+    let mut dice = Dice::new(7 + u64::try_from(streams).unwrap());
     for clients in 1..=cuts {
         way.until("a websocket stands", |view| view.client && view.clients >= clients).await;
-        tokio::time::sleep(Duration::from_millis(mixed(&mut dice) % MOST_BETWEEN_MS)).await;
+        tokio::time::sleep(dice.pause(MOST_BETWEEN_MS)).await;
         way.befall(Mishap::CutClient);
     }
     assert!(talks.more(1, 2 * LONG).await, "nothing moves after the last cut");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bastion_e2e::dice::Dice;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -138,14 +139,18 @@ impl Head {
 
 /// Bytes of a seed, piece by piece.
 pub(crate) struct Pieces {
-    state: u64,
+    dice: Dice,
     left: usize,
     piece: Vec<u8>,
 }
 
 impl Pieces {
     pub(crate) fn new(seed: u64, length: u32) -> Self {
-        Self { state: seed, left: usize::try_from(length).unwrap(), piece: vec![0; PIECE] }
+        Self {
+            dice: Dice::new(seed),
+            left: usize::try_from(length).unwrap(),
+            piece: vec![0; PIECE],
+        }
     }
 
     pub(crate) fn next(&mut self) -> Option<&[u8]> {
@@ -155,7 +160,7 @@ impl Pieces {
         }
         self.left -= length;
         for eight in self.piece[..length].chunks_mut(8) {
-            let bytes = super::talk::mixed(&mut self.state).to_le_bytes();
+            let bytes = self.dice.number().to_le_bytes();
             eight.copy_from_slice(&bytes[..eight.len()]);
         }
         Some(&self.piece[..length])

@@ -137,12 +137,3 @@ impl Sum {
         assert_eq!((self.lost, self.closed), (0, 0), "bytes lost, connections closed");
     }
 }
-
-/// The next number of a sequence that looks like chance (splitmix64).
-pub(crate) fn mixed(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
