@@ -28,15 +28,10 @@ struct Following {
 
 impl<'a> Counted<'a> {
     /// A visit's witness.
-    pub(super) fn new(
-        moved: &'a Moved,
-        pulse: Pulse,
-        clock: &'a Clock,
-        engine: Option<Engine>,
-    ) -> Self {
+    pub(super) fn new(moved: &'a Moved, pulse: Pulse, clock: &'a Clock, engine: Engine) -> Self {
         let talk = match engine {
-            Some(Engine::Postgres) => Some(Mutex::default()),
-            Some(Engine::Mysql | Engine::Other) | None => None,
+            Engine::Postgres => Some(Mutex::default()),
+            Engine::Mysql | Engine::Other => None,
         };
         Self { moved, pulse, clock, talk }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bastion_cloud::{AuroraEndpoint, Cloud, CloudError, Database, DatabaseRef};
 use dbwire::Engine;
+use ssm_tunnel::FirstByte;
 use tracing::warn;
 
 use crate::config::Target;
@@ -85,6 +86,15 @@ fn name_of(target: &Target) -> String {
         DatabaseRef::Host(host, port) => format!("host {host} {port}"),
     };
     format!("{} {database}", target.site.name)
+}
+
+/// When a database has to give a sign: MySQL's speaks first, PostgreSQL's answers its client's first message.
+pub(super) fn first_byte(engine: Engine) -> FirstByte {
+    match engine {
+        Engine::Postgres => FirstByte::AfterVisitor,
+        Engine::Mysql => FirstByte::AtOnce,
+        Engine::Other => FirstByte::AnyTime,
+    }
 }
 
 /// What a database speaks, by its engine's name, else by its port.

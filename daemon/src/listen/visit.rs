@@ -15,7 +15,7 @@ use tracing::debug;
 
 use super::authority::Authority;
 use super::counted::Counted;
-use super::engines::Engines;
+use super::engines::{Engines, first_byte};
 use super::excuse::{by_manners, excuse, last_word, part};
 use super::moved::Moved;
 use super::peer::{Finder, Found, Peer};
@@ -95,16 +95,17 @@ pub(super) async fn visit<L>(
         knock = known => knock,
         () = house.curfew.cancelled() => return debug!(target = name, "a visit that had not begun"),
     };
-    match knock {
-        Ok(Knock::Visitor) => {}
+    let engine = match knock {
+        Ok(Knock::Visitor(engine)) => engine,
         Ok(Knock::Cancel) => return cancel(&house, name, &first).await,
         Ok(Knock::Nobody(why)) => return debug!(target = name, why, "not a visitor"),
         Err(err) => {
             let problem = explain::cloud(&target, &err);
             receipt::failed(&house, &target, receipt::visitor(&peer, None), &problem);
-            return tell(&house, &target, &mut local, first, &problem).await;
+            let engine = by_manners(&mut local, &mut first).await;
+            return tell(&house, &target, &mut local, first, engine, &problem).await;
         }
-    }
+    };
     let entry = house.roster.enter(name, peer.clone(), house.clock.calendar(), house.clock.now());
     house.events.tell(Some(name), EventKind::VisitOpened, format!("visit {} came", entry.id));
     // Its program is looked for meanwhile, and known, mostly, before it is done.
@@ -119,7 +120,7 @@ pub(super) async fn visit<L>(
             house.keeper.doubt(name);
         }
         let passage = tokio::select! {
-            passage = house.tunnels.stream(lease.route(), first_byte(&house, &target)) => passage.map_err(NoWay::Tunnel)?,
+            passage = house.tunnels.stream(lease.route(), first_byte(engine)) => passage.map_err(NoWay::Tunnel)?,
             refusal = lease.revoked() => return Err(NoWay::Bastion(refusal)),
         };
         Ok::<_, NoWay>((lease, passage))
@@ -153,7 +154,7 @@ pub(super) async fn visit<L>(
                     problem
                 }
             };
-            return tell(&house, &target, &mut local, first, &problem).await;
+            return tell(&house, &target, &mut local, first, engine, &problem).await;
         }
     };
     let route = Arc::clone(lease.route());
@@ -162,7 +163,6 @@ pub(super) async fn visit<L>(
 
     // Bytes both ways, what was held first.
     let moved = entry.moved();
-    let engine = house.engines.known(&target);
     let witness = Counted::new(moved, lease.pulse().clone(), &house.clock, engine);
     let conversation = async {
         if let Err(err) = stream.write_all(&first).await {
@@ -211,7 +211,7 @@ pub(super) async fn visit<L>(
     // And does the client learn of it?
     if moved.outward() == 0 {
         // It has heard nothing from the database yet, so it still waits for an answer to its first words.
-        tell(&house, &target, &mut local, first, &problem).await;
+        tell(&house, &target, &mut local, first, engine, &problem).await;
     } else if witness.may_interrupt() {
         let told = last_word(&mut local, &problem).await;
         debug!(target = name, ok = told.is_ok(), "a last word");
@@ -226,15 +226,12 @@ async fn tell<L>(
     house: &House,
     target: &Target,
     local: &mut L,
-    mut said: BytesMut,
+    said: BytesMut,
+    engine: Engine,
     problem: &Problem,
 ) where
     L: AsyncRead + AsyncWrite + Unpin,
 {
-    let engine = match house.engines.known(target) {
-        Some(engine) => engine,
-        None => by_manners(local, &mut said).await,
-    };
     match excuse(local, said, engine, &house.authority, problem).await {
         Ok(()) => debug!(target = target.name, code = problem.code, "told the visitor"),
         Err(err) => debug!(target = target.name, %err, "the visitor was not told"),
@@ -280,15 +277,6 @@ async fn cancel(house: &House, target: &str, request: &[u8]) {
             debug!(target, ok = matches!(passed_on, Ok(Ok(_))), "cancel request");
         }
         () = house.curfew.cancelled() => {}
-    }
-}
-
-/// When the database has to give a sign: MySQL's speaks first, PostgreSQL's answers its client's first message.
-fn first_byte(house: &House, target: &Target) -> FirstByte {
-    match house.engines.known(target) {
-        Some(Engine::Postgres) => FirstByte::AfterVisitor,
-        Some(Engine::Mysql) => FirstByte::AtOnce,
-        Some(Engine::Other) | None => FirstByte::AnyTime,
     }
 }
 

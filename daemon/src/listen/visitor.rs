@@ -12,8 +12,8 @@ use tokio::time::timeout;
 /// Who knocked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Knock {
-    /// Somebody who speaks the target's language; what was read of it is in the buffer.
-    Visitor,
+    /// Somebody who speaks the target's language, this one; what was read of it is in the buffer.
+    Visitor(Engine),
     /// A PostgreSQL client that wants a query cancelled: of use where a bastion is ready, and nowhere else.
     Cancel,
     /// Nobody whom the database could serve; why we think so.
@@ -64,7 +64,7 @@ async fn postgres_client<S: AsyncRead + Unpin>(
         Err(_) => Knock::Nobody("it did not say what it wants in time"),
         Ok(said) => match said? {
             None => Knock::Nobody("it left without a word"),
-            Some(first) if first.is_visitor() => Knock::Visitor,
+            Some(first) if first.is_visitor() => Knock::Visitor(Engine::Postgres),
             Some(Prologue::CancelRequest) => Knock::Cancel,
             Some(_) => Knock::Nobody("it does not speak PostgreSQL"),
         },
@@ -79,7 +79,7 @@ async fn mysql_client<S: AsyncRead + Unpin>(
     let waits = read.is_empty();
     match timeout(MYSQL_STANDS, local.read_buf(read)).await {
         Err(_) if !waits => Ok(Knock::Nobody(SPOKE_FIRST)),
-        Err(_) => Ok(Knock::Visitor),
+        Err(_) => Ok(Knock::Visitor(Engine::Mysql)),
         Ok(said) => Ok(match said? {
             0 => Knock::Nobody("it left without a word"),
             _ => Knock::Nobody(SPOKE_FIRST),
@@ -92,7 +92,7 @@ async fn any_client<S: AsyncRead + Unpin>(local: &mut S, read: &mut BytesMut) ->
     loop {
         match http(read) {
             Some(true) => return Ok(Knock::Nobody("it speaks plain HTTP")),
-            Some(false) => return Ok(Knock::Visitor),
+            Some(false) => return Ok(Knock::Visitor(Engine::Other)),
             None => {}
         }
         if local.read_buf(read).await? == 0 {
@@ -156,7 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_postgres_client_is_known_by_its_first_packet_which_is_kept() {
         let (who, read) = knock(Engine::Postgres, &SSL_REQUEST, false).await;
-        assert_eq!((who, &read[..]), (Knock::Visitor, &SSL_REQUEST[..]));
+        assert_eq!((who, &read[..]), (Knock::Visitor(Engine::Postgres), &SSL_REQUEST[..]));
         assert_eq!(knock(Engine::Postgres, &CANCEL_REQUEST, false).await.0, Knock::Cancel);
     }
 
@@ -170,7 +170,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_mysql_client_is_known_by_its_patience() {
-        assert_eq!(knock(Engine::Mysql, b"", false).await.0, Knock::Visitor);
+        assert_eq!(knock(Engine::Mysql, b"", false).await.0, Knock::Visitor(Engine::Mysql));
         for (sends, hangs_up) in [(&b""[..], true), (b"GET / HTTP/1.1\r\n", false)] {
             let (who, _) = knock(Engine::Mysql, sends, hangs_up).await;
             assert!(matches!(who, Knock::Nobody(_)), "{sends:?}: {who:?}");
@@ -187,14 +187,15 @@ mod tests {
         }
         let mut read = BytesMut::from(&b"PING"[..]);
         let who = recognise(&mut near, Engine::Other, &mut read).await.unwrap();
-        assert_eq!(who, Knock::Visitor);
+        assert_eq!(who, Knock::Visitor(Engine::Other));
         drop(far);
     }
 
     #[tokio::test(start_paused = true)]
     async fn anything_but_http_may_be_another_protocols_client() {
-        assert_eq!(knock(Engine::Other, b"PING\r\n", false).await.0, Knock::Visitor);
-        assert_eq!(knock(Engine::Other, &[0x16, 3, 1], false).await.0, Knock::Visitor);
+        let other = Knock::Visitor(Engine::Other);
+        assert_eq!(knock(Engine::Other, b"PING\r\n", false).await.0, other);
+        assert_eq!(knock(Engine::Other, &[0x16, 3, 1], false).await.0, other);
         for (sends, hangs_up) in [(&b""[..], true), (b"GET / HTTP/1.1\r\n", false), (b"HEA", true)]
         {
             let (who, _) = knock(Engine::Other, sends, hangs_up).await;
