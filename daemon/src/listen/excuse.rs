@@ -76,6 +76,15 @@ pub(super) async fn by_manners<L: AsyncRead + Unpin>(local: &mut L, said: &mut B
     Engine::Postgres
 }
 
+/// Answers a GSSENCRequest: the client then asks another way.
+pub(super) async fn no_gssapi<L>(local: &mut L, said: &mut BytesMut) -> io::Result<()>
+where
+    L: AsyncWrite + Unpin,
+{
+    said.advance(REQUEST);
+    local.write_all(b"N").await
+}
+
 /// A problem in the three texts of a database's error.
 struct Words {
     message: String,
@@ -110,10 +119,7 @@ where
         match prologue(&said) {
             Prologue::More if local.read_buf(&mut said).await? == 0 => return Ok(()),
             Prologue::More => {}
-            Prologue::GssEncRequest => {
-                said.advance(REQUEST);
-                local.write_all(b"N").await?;
-            }
+            Prologue::GssEncRequest => no_gssapi(local, &mut said).await?,
             Prologue::SslRequest => {
                 said.advance(REQUEST);
                 local.write_all(b"S").await?;

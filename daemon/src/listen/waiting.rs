@@ -6,11 +6,12 @@
 use std::future::pending;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use dbwire::postgres::{Prologue, prologue};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 
+use super::excuse::no_gssapi;
 use super::roster::Entry;
 use super::visitor;
 use crate::config::Patience;
@@ -26,11 +27,8 @@ where
     if timeout(SOON, visitor::leaves(local, said)).await.is_ok() {
         return;
     }
-    if prologue(said) == Prologue::GssEncRequest {
-        said.advance(REQUEST);
-        if local.write_all(NO_GSSAPI).await.is_err() {
-            return;
-        }
+    if prologue(said) == Prologue::GssEncRequest && no_gssapi(local, said).await.is_err() {
+        return;
     }
     visitor::leaves(local, said).await;
 }
@@ -59,12 +57,6 @@ const JAVA: Duration = Duration::from_secs(4);
 
 /// pgAdmin's connect timeout is 10 s unless somebody has set another (F11).
 const PGADMIN: Duration = Duration::from_secs(9);
-
-/// GSSENCRequest, in bytes.
-const REQUEST: usize = 8;
-
-/// The server's answer to it.
-const NO_GSSAPI: &[u8] = b"N";
 
 #[cfg(test)]
 mod tests {
