@@ -6,6 +6,7 @@ use bastion_cloud::TaskId;
 use super::House;
 use super::peer::{Peer, Place, Unwelcome};
 use super::roster::Entry;
+use super::shadow;
 use crate::config::Target;
 use crate::explain;
 use crate::keeper::Refusal;
@@ -119,15 +120,9 @@ pub(super) fn visitor(peer: &Peer, process: Option<&super::peer::Process>) -> Vi
     Visitor { program, pid: process.map(|process| process.pid), uid: peer.uid }
 }
 
-/// `psql (pid 4711)`, `docker`, `a process of user 33`.
 fn words(who: &Visitor) -> String {
-    match (&who.program, who.pid, who.uid) {
-        (Some(program), Some(pid), _) => format!("{program} (pid {pid})"),
-        (Some(program), None, _) => program.clone(),
-        (None, Some(pid), _) => format!("pid {pid}"),
-        (None, None, Some(uid)) => format!("a process of user {uid}"),
-        (None, None, None) => "somebody whom the system does not name".to_owned(),
-    }
+    shadow::in_words(who.program.as_deref(), who.pid, who.uid)
+        .unwrap_or_else(|| "somebody whom the system does not name".to_owned())
 }
 
 /// Tells, and shows, what a visit has met.

@@ -28,14 +28,24 @@ pub struct Owner {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.program, self.pid, self.uid) {
-            (Some(program), Some(pid), _) => write!(f, "{program} (pid {pid})"),
-            (Some(program), None, _) => f.write_str(program),
-            (None, Some(pid), _) => write!(f, "pid {pid}"),
-            (None, None, Some(uid)) => write!(f, "a process of user {uid}"),
-            (None, None, None) => f.write_str("another process"),
-        }
+        let told = in_words(self.program.as_deref(), self.pid, self.uid);
+        f.write_str(told.as_deref().unwrap_or("another process"))
     }
+}
+
+/// `psql (pid 4711)`, `docker`, `a process of user 33`: somebody, as far as the system tells.
+pub(super) fn in_words(
+    program: Option<&str>,
+    pid: Option<u32>,
+    uid: Option<u32>,
+) -> Option<String> {
+    Some(match (program, pid, uid) {
+        (Some(program), Some(pid), _) => format!("{program} (pid {pid})"),
+        (Some(program), None, _) => program.to_owned(),
+        (None, Some(pid), _) => format!("pid {pid}"),
+        (None, None, Some(uid)) => format!("a process of user {uid}"),
+        (None, None, None) => return None,
+    })
 }
 
 /// Whether a client of `wanted` could end up at this listener, or keeps us from listening there.
