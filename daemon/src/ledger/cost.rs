@@ -38,6 +38,11 @@ pub(super) fn billed_seconds(from: Option<Timestamp>, end: Timestamp) -> f64 {
     from.map_or(0.0, |from| seconds(from, end).ceil().max(LEAST.as_secs_f64()))
 }
 
+/// US dollars for so many seconds of such a bastion, where its price is known.
+pub(super) fn usd(size: &Size, seconds: f64) -> Option<f64> {
+    usd_per_hour(size).map(|usd| usd * seconds / HOUR)
+}
+
 /// US dollars for an hour of such a bastion, where its price is known.
 pub(super) fn usd_per_hour(size: &Size) -> Option<f64> {
     if let Some(named) = size.price_per_hour {
@@ -65,8 +70,8 @@ pub(super) fn sum(
         sum.running += u64::from(bastion.end.is_none());
         sum.seconds += part.seconds;
         sum.estimated_seconds += part.estimated;
-        match usd_per_hour(&bastion.size) {
-            Some(usd) => sum.usd += part.seconds * usd / HOUR,
+        match usd(&bastion.size, part.seconds) {
+            Some(usd) => sum.usd += usd,
             None => sum.unpriced_seconds += part.seconds,
         }
     }

@@ -145,7 +145,7 @@ impl Ledger {
     pub fn bastion_ended(&self, bastion: &BastionNote, end: BastionEnd) {
         let (size, task) = (size(bastion), bastion.task.as_str().to_owned());
         let seconds = cost::billed_seconds(end.pull_started, end.at);
-        let usd = cost::usd_per_hour(&size).map(|usd| usd * seconds / 3600.0);
+        let usd = cost::usd(&size, seconds);
         let record = BastionEndedRecord {
             time: end.at,
             task,
@@ -167,7 +167,7 @@ impl Ledger {
     pub fn bastion_forgotten(&self, task: &TaskId, site: &str, at: Timestamp) {
         let Some(billed) = self.book().unended().remove(task.as_str()) else { return };
         let seconds = cost::billed_seconds(Some(billed.from), at);
-        let usd = cost::usd_per_hour(&billed.size).map(|usd| usd * seconds / 3600.0);
+        let usd = cost::usd(&billed.size, seconds);
         let record = BastionEndedRecord {
             time: at,
             task: task.as_str().to_owned(),
