@@ -154,6 +154,12 @@ impl House {
         self.ended().await
     }
 
+    /// The daemon dies where it stands.
+    pub async fn kill(&mut self) -> ExitStatus {
+        self.signal(Signal::KILL);
+        self.ended().await
+    }
+
     /// The daemon and all its targets.
     pub async fn status(&self) -> Status {
         self.client().status().await.unwrap()

@@ -11,7 +11,6 @@ use bastion_api::client::LedgerWanted;
 use bastion_e2e::knock::connect;
 use bastion_e2e::{House, Plan, configs, until};
 use bastion_sim::{Fault, ForeignTask, Sim, Status, What};
-use rustix::process::Signal;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_dies_before_its_call_is_done_asks_for_the_same_task_again() {
@@ -19,7 +18,7 @@ async fn a_daemon_that_dies_before_its_call_is_done_asks_for_the_same_task_again
     hold(&house, "RunTask", true);
     let waiting = house.psql("prod-db", "SELECT 1");
     house.sim().faults().until_held("held", 1).await;
-    kill(&mut house).await;
+    house.kill().await;
     house.sim().faults().drop_held("held");
     assert!(!waiting.finish().await.status.success());
     assert_eq!(house.sim().tasks().iter().filter(|task| !task.of_service()).count(), 0);
@@ -38,7 +37,7 @@ async fn a_daemon_that_dies_before_the_answer_finds_its_task() {
     hold(&house, "RunTask", false);
     let waiting = house.psql("prod-db", "SELECT 1");
     house.sim().faults().until_held("held", 1).await;
-    kill(&mut house).await;
+    house.kill().await;
     house.sim().faults().drop_held("held");
     assert!(!waiting.finish().await.status.success());
     assert_eq!(ours(&house), 1, "it was made, and nobody has heard its name");
@@ -54,7 +53,7 @@ async fn a_daemon_that_dies_before_the_answer_finds_its_task() {
 async fn a_bastion_that_served_is_used_on_and_its_old_sessions_are_ended() {
     let mut house = House::script_way().await;
     house.psql("prod-db", "SELECT 1").finish().await.ok();
-    kill(&mut house).await;
+    house.kill().await;
 
     house.start().await;
 
@@ -72,7 +71,7 @@ async fn a_stop_that_a_crash_cut_short_is_carried_out() {
     hold(&house, "StopTask", true);
     assert!(house.ctl(&["close", "prod-db", "--yes"]).await.status.success());
     house.sim().faults().until_held("held", 1).await;
-    kill(&mut house).await;
+    house.kill().await;
     house.sim().faults().drop_held("held");
     assert_eq!(house.sim().running(), 1);
 
@@ -86,7 +85,7 @@ async fn a_stop_that_a_crash_cut_short_is_carried_out() {
 async fn a_bastion_that_nobody_visits_after_a_crash_is_stopped_when_its_idle_time_is_up() {
     let mut house = Plan::new(configs::SCRIPT_WAY).idle("2s").postgres().build().await;
     house.psql("prod-db", "SELECT 1").finish().await.ok();
-    kill(&mut house).await;
+    house.kill().await;
 
     house.start().await;
 
@@ -115,7 +114,7 @@ async fn tasks_of_somebody_else_are_left_alone_and_a_stray_of_ours_is_not() {
         sim.tasks().iter().any(|task| task.arn == stray && task.last_status == Status::Running)
     };
     assert!(house.sim().until(Duration::from_secs(10), runs).await);
-    kill(&mut house).await;
+    house.kill().await;
 
     house.start().await;
 
@@ -132,7 +131,7 @@ async fn tasks_of_somebody_else_are_left_alone_and_a_stray_of_ours_is_not() {
 async fn a_journal_that_cannot_be_read_is_set_aside_and_the_cloud_alone_believed() {
     let mut house = House::script_way().await;
     house.psql("prod-db", "SELECT 1").finish().await.ok();
-    kill(&mut house).await;
+    house.kill().await;
     let journal = house.path("state/bastiond/journal");
     std::fs::write(&journal, "not a word of it\n{}\n").unwrap();
 
@@ -150,10 +149,10 @@ async fn a_journal_that_cannot_be_read_is_set_aside_and_the_cloud_alone_believed
 async fn the_ledger_knows_of_every_second_though_the_daemon_died_twice() {
     let mut house = House::script_way().await;
     house.psql("prod-db", "SELECT 1").finish().await.ok();
-    kill(&mut house).await;
+    house.kill().await;
     house.start().await;
     house.until_state("prod-db", State::Ready).await;
-    kill(&mut house).await;
+    house.kill().await;
     // It ends while nobody looks.
     let task = house.task().arn;
     assert!(house.sim().stop_task(&task, "UserInitiated", "by hand"));
@@ -191,7 +190,7 @@ async fn fifty_targets_and_ten_bastions_are_taken_up_again_within_seconds() {
     for number in 0..10 {
         assert!(house.ctl(&["open", &format!("t{number}")]).await.status.success());
     }
-    kill(&mut house).await;
+    house.kill().await;
 
     let begun = Instant::now();
     house.start().await;
@@ -217,11 +216,6 @@ async fn fifty_targets_and_ten_bastions_are_taken_up_again_within_seconds() {
 fn hold(house: &House, action: &str, before: bool) {
     let what = What::Held { name: "held".to_owned(), before };
     house.sim().faults().add(Fault::once(action, what));
-}
-
-async fn kill(house: &mut House) {
-    house.signal(Signal::KILL);
-    house.ended().await;
 }
 
 /// The daemon's orderly end leaves nothing behind.

@@ -10,7 +10,6 @@ use bastion_api::State;
 use bastion_e2e::knock::{SSL_REQUEST, answer, connect};
 use bastion_e2e::{House, Plan, configs, databases, until};
 use bastion_sim::SimConfig;
-use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 
@@ -25,8 +24,7 @@ async fn a_daemon_that_dies_and_never_comes_back_leaves_no_task() {
     house.psql("t2", "SELECT 1").finish().await.ok();
     assert_eq!(house.sim().running(), 3);
 
-    house.signal(Signal::KILL);
-    house.ended().await;
+    house.kill().await;
 
     // The service ends their sessions, and a minute after that each ends itself.
     house.until_nothing_runs(ALONE).await;
@@ -44,8 +42,7 @@ async fn a_restart_takes_up_what_runs_and_nothing_else() {
     for target in ["t0", "t3"] {
         house.psql(target, "SELECT 1").finish().await.ok();
     }
-    house.signal(Signal::KILL);
-    house.ended().await;
+    house.kill().await;
 
     house.start().await;
 
@@ -70,8 +67,7 @@ async fn what_the_config_no_longer_names_is_stopped_by_a_daemon_that_comes_back(
         house.psql(target, "SELECT 1").finish().await.ok();
     }
     let kept = house.target("t0").await.task.unwrap();
-    house.signal(Signal::KILL);
-    house.ended().await;
+    house.kill().await;
     let config = fs::read_to_string(house.path("config.toml")).unwrap();
     let (first, _) = config.split_once("[target.t1]").unwrap();
     fs::write(house.path("config.toml"), first).unwrap();

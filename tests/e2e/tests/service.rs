@@ -145,8 +145,7 @@ async fn a_service_that_somebody_else_has_woken_is_not_put_to_sleep() {
 async fn a_service_that_a_daemon_had_woken_before_it_was_killed_is_put_to_sleep_by_the_next() {
     let mut house = Plan::new(&woken()).mariadb().idle("2s").sim(asleep).build().await;
     assert_eq!(house.mariadb("dev-mysql", "SELECT 1").finish().await.ok(), "1");
-    house.signal(rustix::process::Signal::KILL);
-    house.ended().await;
+    house.kill().await;
     assert_eq!(house.sim().world(|world| world.services[SERVICE].desired), 1);
 
     house.start().await;

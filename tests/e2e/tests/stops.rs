@@ -104,8 +104,7 @@ async fn where_the_config_says_so_a_stop_leaves_the_task_to_the_next_daemon() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_daemon_leaves_a_socket_and_a_lock_that_the_next_one_takes_over() {
     let mut house = House::script_way().await;
-    house.signal(Signal::KILL);
-    house.ended().await;
+    house.kill().await;
     assert!(house.socket().exists());
 
     house.start().await;

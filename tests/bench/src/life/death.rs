@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use bastion_e2e::knock::{SSL_REQUEST, answer, ask, connect};
 use bastion_e2e::{House, Plan, plan};
-use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -112,8 +111,7 @@ async fn visit_all(house: &House) -> TcpStream {
 /// Kills the daemon, and says when.
 async fn kill(house: &mut House) -> i64 {
     let at = now_ms();
-    house.signal(Signal::KILL);
-    house.ended().await;
+    house.kill().await;
     at
 }
 

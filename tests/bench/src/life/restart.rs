@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use bastion_api::State;
 use bastion_e2e::{House, Plan, plan, until};
-use rustix::process::Signal;
 use tokio::net::TcpStream;
 
 use super::death::now_ms;
@@ -27,8 +26,7 @@ pub(crate) async fn measure() -> Vec<Figure> {
     }
     let (mut accepting, mut decided) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        house.signal(Signal::KILL);
-        house.ended().await;
+        house.kill().await;
         let (accepts, decides) = restart(&mut house).await;
         accepting.push(accepts);
         decided.push(decides);

@@ -148,8 +148,7 @@ impl Run {
     async fn kill(&mut self) {
         self.tell("is killed");
         self.tally.deaths += 1;
-        self.house.signal(Signal::KILL);
-        self.house.ended().await;
+        self.house.kill().await;
     }
 
     async fn start(&mut self) {
