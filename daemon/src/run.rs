@@ -10,6 +10,7 @@ use bastion_api::EventKind;
 use bastion_api::paths::{self, Env, PathError};
 use bastion_aws::{Aws, Settings};
 use bastion_cloud::{Cloud, Site};
+use bastion_pool::adopt;
 use ssm_tunnel::{Budget, Options, Proxies, Roots, Trust};
 use thiserror::Error;
 use tokio::net::UnixListener;
@@ -306,17 +307,10 @@ fn with_clouds(config: &Config, known: &[Pair]) -> Vec<Pair> {
     config.targets.iter().map(|target| (Arc::new(target.clone()), with_cloud(target))).collect()
 }
 
-/// The sites at which an earlier run has left something, whether the config knows them still or not.
+/// A site of each place where an earlier run has left something, whether the config knows it still or not.
 fn with_clouds_of(left: &Left, config: &Config) -> Vec<(Site, Arc<dyn Cloud>)> {
-    let entries = left.book.entries().iter().map(|entry| &entry.site);
-    let raised = left.book.raised().map(|raise| &raise.site);
-    let mut sites: Vec<(Site, Arc<dyn Cloud>)> = Vec::new();
-    for site in entries.chain(raised) {
-        if !sites.iter().any(|(known, _)| known == site) {
-            sites.push((site.clone(), aws(site, config)));
-        }
-    }
-    sites
+    let places = adopt::places(&left.book, &[]).into_iter();
+    places.map(|site| (site.clone(), aws(site, config))).collect()
 }
 
 /// A site at AWS, spoken to as the config says.

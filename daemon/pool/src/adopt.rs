@@ -156,6 +156,11 @@ pub fn places<'a>(book: &'a Book, wanted: &'a [Wanted]) -> Vec<&'a Site> {
     places
 }
 
+/// Whether the same account, region and cluster are meant: whoever lists the one sees the tasks of the other.
+pub fn same_place(one: &Site, other: &Site) -> bool {
+    (&one.profile, &one.region, &one.cluster) == (&other.profile, &other.region, &other.cluster)
+}
+
 /// Decides upon everything that is at one place.
 pub fn decide(scene: &Scene<'_>) -> Vec<Verdict> {
     let (mut verdicts, mut learn) = (Vec::new(), Vec::new());
@@ -353,12 +358,6 @@ fn choose(mut alive: Vec<Alive<'_>>, scene: &Scene<'_>) -> Vec<Verdict> {
 fn forget(entry: &Entry) -> Verdict {
     let token = entry.token().map(str::to_owned);
     Verdict::Forget { task: entry.task().cloned(), token }
-}
-
-/// Whether the same account, region and cluster are meant: whoever lists the one sees the tasks of the other.
-fn same_place(one: &Site, other: &Site) -> bool {
-    let place = |site: &'_ Site| (site.profile.clone(), site.region.clone(), site.cluster.clone());
-    place(one) == place(other)
 }
 
 /// A clock that was set back makes nothing older.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bastion_cloud::{Cloud, Site, TaskId};
-use bastion_pool::adopt::{self, Wanted};
+use bastion_pool::adopt::{self, Wanted, same_place};
 use bastion_pool::{Backoff, LeaseId, Limits, Phase, View};
 use tracing::debug;
 
@@ -346,12 +346,6 @@ pub(super) fn limits(target: &Target) -> Limits {
         stop: errands::STOP_PATIENCE,
         life: errands::is_ours(target).then_some(target.rules.max_life),
     }
-}
-
-/// Whether the same account, region and cluster are meant.
-fn same_place(one: &Site, other: &Site) -> bool {
-    let place = |site: &'_ Site| (site.profile.clone(), site.region.clone(), site.cluster.clone());
-    place(one) == place(other)
 }
 
 /// Whether a task's name says that it is of this site's cluster.

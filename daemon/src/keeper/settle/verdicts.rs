@@ -5,11 +5,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bastion_api::EventKind;
 use bastion_cloud::{CloudError, Seen, SessionId, Site, TaskId};
-use bastion_pool::adopt::{self, Scene, Sighting, Verdict};
+use bastion_pool::adopt::{self, Scene, Sighting, Verdict, same_place};
 use bastion_pool::{Entry, Finding, Raise, Record};
 use tracing::{debug, info, warn};
 
-use super::{AGAIN, AGAIN_BLIND, LEAST_PAUSE, Look, limits, same_place};
+use super::{AGAIN, AGAIN_BLIND, LEAST_PAUSE, Look, limits};
 use crate::keeper::berth::Berth;
 use crate::keeper::desk::Running;
 use crate::keeper::errands::{self, End, Post};
