@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::start::run_task_once;
 use super::{FIRST_PAUSE, LONGEST_PAUSE, Post};
 use crate::keeper::{Ask, Refusal, Survey};
 
@@ -46,13 +47,7 @@ async fn look(post: &Post, known: Vec<TaskId>) -> Result<Survey, CloudError> {
 
 /// Asks once more, unchanged, for what a run that died has asked for: the token makes it the same task.
 pub(in crate::keeper) async fn reask(post: Post, place: usize, spec: TaskSpec) {
-    let came = match post.cloud.run_task(&spec).await {
-        // The request was altered on its way, and the task is there.
-        Err(CloudError { kind: Kind::Conflict { mut tasks }, .. }) if tasks.len() == 1 => {
-            Ok(tasks.remove(0))
-        }
-        came => came,
-    };
+    let came = run_task_once(post.cloud.as_ref(), &spec).await;
     // A keeper that has ended learns no name.
     drop(post.asks.send(Ask::Reasked { place, token: spec.token, came }));
 }

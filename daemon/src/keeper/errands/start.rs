@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use bastion_cloud::{
-    CloudError, Database, EndClass, Kind, LoginState, Place, Stage, TaskId, TaskSpec,
+    Cloud, CloudError, Database, EndClass, Kind, LoginState, Place, Stage, TaskId, TaskSpec,
 };
 use bastion_pool::Watchdog;
 use bastion_pool::adopt::TARGET_VARIABLE;
@@ -224,7 +224,7 @@ async fn unless<T>(
 async fn run_task(desk: &Desk, spec: &TaskSpec) -> Result<TaskId, CloudError> {
     let mut pause = FIRST_PAUSE;
     for _ in 1..RUN_TASK_TRIES {
-        match run_task_once(desk, spec).await {
+        match run_task_once(desk.cloud.as_ref(), spec).await {
             Err(err) if says_nothing(&err) && !desk.stopping.is_cancelled() => {
                 warn!(call = err.call, request = err.request_id, "asking for the task again");
                 debug!(%err, "no answer to the wish for a task");
@@ -234,11 +234,14 @@ async fn run_task(desk: &Desk, spec: &TaskSpec) -> Result<TaskId, CloudError> {
             answer => return answer,
         }
     }
-    run_task_once(desk, spec).await
+    run_task_once(desk.cloud.as_ref(), spec).await
 }
 
-async fn run_task_once(desk: &Desk, spec: &TaskSpec) -> Result<TaskId, CloudError> {
-    match desk.cloud.run_task(spec).await {
+pub(super) async fn run_task_once(
+    cloud: &dyn Cloud,
+    spec: &TaskSpec,
+) -> Result<TaskId, CloudError> {
+    match cloud.run_task(spec).await {
         // The request was altered on its way, and the task is there.
         Err(CloudError { kind: Kind::Conflict { mut tasks }, .. }) if tasks.len() == 1 => {
             Ok(tasks.remove(0))
@@ -279,7 +282,7 @@ async fn clear_up(desk: &Desk, spec: &TaskSpec) -> Option<TaskId> {
             () = sleep(pause) => {}
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
-        match run_task_once(desk, spec).await {
+        match run_task_once(desk.cloud.as_ref(), spec).await {
             Ok(task) => {
                 desk.named(spec, &task);
                 return Some(task);
