@@ -189,12 +189,7 @@ impl Running {
 
     /// Looks, every now and then, whether the tasks that serve still live.
     pub(super) fn look_around(&mut self, now: Instant) {
-        let serving: Vec<BastionId> = self
-            .pool
-            .bastions()
-            .filter(|it| view::serves(&it.phase))
-            .map(|it| it.bastion)
-            .collect();
+        let serving = self.serving();
         if serving.is_empty() {
             self.next_look = None;
             return;
@@ -204,6 +199,12 @@ impl Running {
             self.look_at(&serving);
             self.next_look = Some(now + errands::LOOK_EVERY);
         }
+    }
+
+    /// The bastions that visits go through, in the order in which they came to be.
+    pub(super) fn serving(&self) -> Vec<BastionId> {
+        let serving = self.pool.bastions().filter(|it| view::serves(&it.phase));
+        serving.map(|it| it.bastion).collect()
     }
 
     /// Sends somebody to look whether tasks that serve still live: one question for each site, and many who doubt the same

@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::berth::Proof;
 use super::desk::Running;
-use super::{errands, view};
+use super::errands;
 
 impl Running {
     /// Looks whether the machine has slept since the last look, and sends somebody to prove each bastion that serves.
@@ -22,13 +22,7 @@ impl Running {
         info!(?asleep, "the machine has slept");
         // What is due by now is due: a bastion whose idle time ended in the night is stopped, and not proven.
         self.pool.tick(self.parts.clock.now());
-        let serving: Vec<BastionId> = self
-            .pool
-            .bastions()
-            .filter(|it| view::serves(&it.phase))
-            .map(|it| it.bastion)
-            .collect();
-        for bastion in serving {
+        for bastion in self.serving() {
             self.prove(bastion);
         }
     }
