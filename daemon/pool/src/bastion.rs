@@ -34,6 +34,7 @@ use bastion_cloud::TaskId;
 use crate::Limits;
 use crate::leases::{Leases, Mood};
 
+pub(crate) use talk::Stand;
 pub use talk::{Deed, Input, Phase, Timer, Why};
 
 /// One ECS task, from the wish for it to its end.
@@ -349,6 +350,11 @@ impl Bastion {
         }
     }
 
+    /// Whether it stays though nobody uses it.
+    pub(crate) fn is_kept(&self) -> bool {
+        matches!(self.state, State::Ready { kept: true, .. })
+    }
+
     pub(crate) fn stand(&self) -> Stand {
         match self.state {
             State::Starting { .. } => Stand::Starting,
@@ -427,16 +433,6 @@ impl Bastion {
         self.deeds.push_back(Deed::Stop(task.clone()));
         State::Draining { task, taken: false, due: now + self.limits.stop }
     }
-}
-
-/// A phase without its data.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Stand {
-    Starting,
-    Ready,
-    Retiring,
-    Draining { taken: bool },
-    Gone,
 }
 
 /// Every state carries what it needs and nothing else; `due` is when it gives up.

@@ -145,3 +145,13 @@ impl Phase {
         }
     }
 }
+
+/// A phase without its data.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stand {
+    Starting,
+    Ready,
+    Retiring,
+    Draining { taken: bool },
+    Gone,
+}

@@ -51,8 +51,6 @@ pub(super) struct Member {
     pub(super) ready: Option<Instant>,
     /// Targets that may have tunnels through it.
     pub(super) seated: BTreeSet<Arc<str>>,
-    /// Whether it stays though nobody uses it, as it was last told.
-    pub(super) kept: bool,
     /// Whether it retires, and a successor was started or tried.
     pub(super) succeeded: bool,
 }
@@ -82,7 +80,6 @@ impl Member {
             origin: None,
             ready: None,
             seated: BTreeSet::new(),
-            kept: false,
             succeeded: false,
         }
     }

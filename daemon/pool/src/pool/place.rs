@@ -412,7 +412,7 @@ impl Pool {
                 Stand::Ready => {
                     let kept = left > 0;
                     left = left.saturating_sub(1);
-                    if member.kept != kept {
+                    if member.bastion.is_kept() != kept {
                         told.push((id, kept));
                     }
                 }
@@ -421,9 +421,6 @@ impl Pool {
             }
         }
         for (id, kept) in told {
-            if let Some(member) = self.bastions.get_mut(&id) {
-                member.kept = kept;
-            }
             self.drive(id, Input::Keep(kept), now);
         }
     }
