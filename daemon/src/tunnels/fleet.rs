@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use super::berth::{Berth, Bundle, Coming, Door, Member, Opened, hold_off};
 use super::place::{self, Placed, Seat};
 use super::tend::{self, Chores, Tended, Wish};
-use super::{Route, TunnelFailure};
+use super::{Route, TunnelFailure, key_of};
 
 /// All tunnels.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ pub(super) struct Order {
 impl Fleet {
     /// Where a visit goes, and what has to be opened for that.
     pub(super) fn choose(&mut self, route: &Route, now: Instant) -> (Choice, Option<Order>) {
-        let key = (route.bastion.task.clone(), route.remote.clone());
+        let key = key_of(route);
         let berth = self.berths.entry(key.0.clone()).or_default();
         let room = berth.has_room(route);
         let members = berth.bundles.get_mut(&key.1).map(|bundle| {
@@ -146,7 +146,7 @@ impl Fleet {
         wanted: usize,
         now: Instant,
     ) -> (Vec<Door>, Vec<Order>) {
-        let key = (route.bastion.task.clone(), route.remote.clone());
+        let key = key_of(route);
         let mut orders = Vec::new();
         loop {
             let berth = self.berths.entry(key.0.clone()).or_default();
@@ -233,8 +233,8 @@ impl Fleet {
         Some(Tending { keep, unkeep, close, order, pause })
     }
 
-    /// Takes out the tunnels that `which` says; those that stand are to be closed.
-    pub(super) fn take(&mut self, task: &TaskId, remote: Option<&Remote>) -> Vec<Door> {
+    /// Takes out the tunnels of a bastion, or those to one remote; those that stand are to be closed.
+    pub(super) fn take(&mut self, task: &TaskId, remote: Option<&Remote>) -> Vec<Opened> {
         let Some(berth) = self.berths.get_mut(task) else { return Vec::new() };
         let gone: Vec<Remote> = berth
             .bundles
@@ -242,17 +242,17 @@ impl Fleet {
             .filter(|to| remote.is_none_or(|one| one == *to))
             .cloned()
             .collect();
-        let mut doors = Vec::new();
+        let mut standing = Vec::new();
         for remote in gone {
             if let Some(bundle) = berth.bundles.remove(&remote) {
                 bundle.tender.notify_one();
-                doors.extend(bundle.members.into_iter().map(|member| member.door));
+                standing.extend(bundle.members.iter().filter_map(Member::opened));
             }
         }
         if berth.bundles.is_empty() {
             self.berths.remove(task);
         }
-        doors
+        standing
     }
 
     /// Notes whether a bastion is wanted.

@@ -299,13 +299,8 @@ impl Tunnels {
     }
 
     async fn close_all(&self, task: &TaskId, remote: Option<&Remote>) {
-        let doors = self.fleet().take(task, remote);
         // One that is still being opened finds itself struck out, and closes itself.
-        let standing: Vec<Opened> = doors
-            .iter()
-            .filter_map(|door| door.borrow().as_ref().and_then(|it| it.as_ref().ok().cloned()))
-            .collect();
-        drop(doors);
+        let standing = self.fleet().take(task, remote);
         let goodbyes = standing.iter().map(|opened| self.close_one(opened));
         futures_util::future::join_all(goodbyes).await;
     }
