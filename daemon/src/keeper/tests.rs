@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bastion_api::{EventKind, State};
-use bastion_cloud::{Cloud, CloudError, DatabaseRef, Kind, LoginWay, Runs, Select, Site};
+use bastion_cloud::{Cloud, CloudError, DatabaseRef, Kind, LoginWay, Runs};
 use bastion_pool::BastionId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -458,27 +458,7 @@ fn service() -> (Arc<Target>, Arc<dyn Cloud>) {
 }
 
 fn target() -> Target {
-    Target {
-        name: "db".to_owned(),
-        site: Site {
-            name: "site".to_owned(),
-            profile: None,
-            region: None,
-            cluster: "cluster".to_owned(),
-            runs: Runs::TaskDefinition("proxy".to_owned()),
-            container: None,
-            subnets: Select::Ids(Vec::new()),
-            security_groups: Select::Ids(Vec::new()),
-            spot: false,
-            assign_public_ip: false,
-        },
-        database: DatabaseRef::Host("db.internal".to_owned(), 5432),
-        engine: None,
-        listen: Vec::new(),
-        idle_timeout: IDLE,
-        start_timeout: START,
-        ..Target::example("db")
-    }
+    Target { listen: Vec::new(), idle_timeout: IDLE, start_timeout: START, ..Target::example("db") }
 }
 
 const IDLE: Duration = Duration::from_secs(900);

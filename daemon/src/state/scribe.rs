@@ -168,10 +168,11 @@ mod tests {
     use std::fs;
     use std::time::{Duration, UNIX_EPOCH};
 
-    use bastion_cloud::{Runs, Select, Site, TaskId, TaskSpec};
+    use bastion_cloud::{TaskId, TaskSpec};
     use bastion_pool::Intention;
 
     use super::*;
+    use crate::config::Target;
 
     #[tokio::test]
     async fn a_record_is_on_disk_when_it_is_answered() {
@@ -248,18 +249,7 @@ mod tests {
         Record::Intend(Box::new(Intention {
             at: UNIX_EPOCH + Duration::from_secs(1),
             target: "db".to_owned(),
-            site: Site {
-                name: "site".to_owned(),
-                profile: None,
-                region: None,
-                cluster: "cluster".to_owned(),
-                runs: Runs::TaskDefinition("proxy".to_owned()),
-                container: None,
-                subnets: Select::Ids(Vec::new()),
-                security_groups: Select::Ids(Vec::new()),
-                spot: false,
-                assign_public_ip: false,
-            },
+            site: Target::example("db").site,
             spec: TaskSpec {
                 token: token.to_owned(),
                 started_by: "bastiond/test".to_owned(),
