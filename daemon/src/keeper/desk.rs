@@ -152,7 +152,7 @@ impl Running {
         self.look_at_logins(now);
         self.settle_on(now);
         self.note_states(now);
-        self.answer_wide(now);
+        self.answer_wide();
         self.answer_stop();
     }
 

@@ -152,7 +152,7 @@ impl Running {
     }
 
     /// Answers those who wait for several bastions, once they are there or no more will come.
-    pub(super) fn answer_wide(&mut self, _now: Instant) {
+    pub(super) fn answer_wide(&mut self) {
         let mut waiting = Vec::new();
         for wide in std::mem::take(&mut self.wide) {
             let routes = self.routes(&wide.target);
