@@ -13,6 +13,7 @@ use bastion_cloud::Kind;
 use bastiond::tunnels::{Passage, Trouble, TunnelFailure, Ways as _};
 use ssm_tunnel::{FirstByte, StreamEnd};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinHandle;
 use ways::Does::{Dial, Echo, Ignore, Pump, Refuse};
 use ways::{Yard, remote, until};
 
@@ -33,12 +34,7 @@ async fn visits_share_a_tunnel_whose_session_was_written_down_before_it_was_dial
 #[tokio::test]
 async fn a_second_tunnel_is_there_before_the_next_visit_once_the_first_moves_bulk() {
     let yard = Yard::lay("", &[Pump, Echo]).await;
-    let mut download = yard.visit().await;
-    let reading = tokio::spawn(async move {
-        let mut buffer = vec![0; 64 * 1024];
-        while download.stream.read(&mut buffer).await.unwrap() > 0 {}
-    });
-    until("a second tunnel", || yard.tunnels.tunnels(&yard.task()) == 2).await;
+    let reading = yard.download().await;
     let first = yard.aws.started();
     let small = yard.visit().await;
     assert_eq!(small.number, 2, "a small query waits for no download");
@@ -50,12 +46,7 @@ async fn a_second_tunnel_is_there_before_the_next_visit_once_the_first_moves_bul
 #[tokio::test]
 async fn a_tunnel_that_was_opened_for_load_is_closed_when_the_load_is_long_gone() {
     let yard = Yard::lay("", &[Pump, Echo]).await;
-    let mut download = yard.visit().await;
-    let reading = tokio::spawn(async move {
-        let mut buffer = vec![0; 64 * 1024];
-        while download.stream.read(&mut buffer).await.unwrap() > 0 {}
-    });
-    until("a second tunnel", || yard.tunnels.tunnels(&yard.task()) == 2).await;
+    let reading = yard.download().await;
     reading.abort();
     // The flow's end takes a second to show; from then on visits go through the first again.
     let mut visit = yard.visit().await;
@@ -248,6 +239,17 @@ async fn visits_are_told_when_a_login_is_missing_and_go_on_after_it() {
 impl Yard {
     async fn visit(&self) -> Passage {
         self.tunnels.stream(&self.route, FirstByte::AnyTime).await.unwrap()
+    }
+
+    /// A visit that takes whatever comes, once that has brought about a second tunnel.
+    async fn download(&self) -> JoinHandle<()> {
+        let mut download = self.visit().await;
+        let reading = tokio::spawn(async move {
+            let mut buffer = vec![0; 64 * 1024];
+            while download.stream.read(&mut buffer).await.unwrap() > 0 {}
+        });
+        until("a second tunnel", || self.tunnels.tunnels(&self.task()) == 2).await;
+        reading
     }
 }
 
