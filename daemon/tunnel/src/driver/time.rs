@@ -34,15 +34,13 @@ impl Driver {
             | Stage::Leaving { until, .. } => Some(*until),
         };
         let channel = self.channel.timeout().map(|(at, _)| at);
-        let mut others = [until, channel, self.link.due(), None, None, None];
-        if self.link.is_up() {
-            others[3] = self.board.due();
-            if self.is_open() {
-                others[4] = self.nop_due();
-                others[5] = Some(self.pulse.due(!self.board.is_empty()));
-            }
-        }
-        let Some(due) = others.into_iter().flatten().min() else { return false };
+        let up = self.link.is_up();
+        let open = up && self.is_open();
+        let board = self.board.due().filter(|_| up);
+        let nop = self.nop_due().filter(|_| open);
+        let pulse = open.then(|| self.pulse.due(!self.board.is_empty()));
+        let all = [until, channel, self.link.due(), board, nop, pulse];
+        let Some(due) = all.into_iter().flatten().min() else { return false };
         let due = due.into();
         // An alarm that rings too early costs one turn; setting it anew for each message would cost more.
         if due < self.alarm.deadline() || self.alarm.is_elapsed() {
