@@ -272,13 +272,6 @@ impl Channel {
         }
     }
 
-    /// How many bytes, of all streams together, may wait to be read from now on: the channel's share of
-    /// what several channels may keep. What is over it already is kept. It is never less than 1 MiB,
-    /// so that nobody stands still for others' readers.
-    pub fn allow_unread(&mut self, bytes: usize) {
-        self.config.unread_in_all = bytes.max(LEAST_UNREAD);
-    }
-
     /// Sends a frame that says nothing, with the next messages: what the service sees of it keeps the
     /// session from being idle. An agent whose version needs it gets one every 10 s without being
     /// asked.
@@ -385,5 +378,3 @@ enum Note {
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// Room for a few frames; less makes headers of everything.
 const LEAST_PAYLOAD: usize = 64;
-/// More than one agent sends in a second.
-const LEAST_UNREAD: usize = 1 << 20;

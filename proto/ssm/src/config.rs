@@ -27,8 +27,7 @@ pub struct Config {
     pub stream_send_bytes: usize,
     /// How many bytes of one stream may wait to be read before no message is taken.
     pub unread_per_stream: usize,
-    /// How many bytes, of all streams together, may wait to be read before no message is taken;
-    /// [`Channel::allow_unread`](crate::Channel::allow_unread) changes it.
+    /// How many bytes, of all streams together, may wait to be read before no message is taken.
     pub unread_in_all: usize,
     /// How many messages that came too early are kept.
     pub early_frames: usize,
