@@ -4,10 +4,7 @@
 
 mod agent;
 
-use std::future::{Future as _, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agent::{Gate, Heard, PIECE, pattern};
@@ -230,27 +227,6 @@ async fn an_answer_that_comes_after_the_visitor_has_shut_down_is_not_lost() {
 }
 
 #[tokio::test]
-async fn a_destination_that_says_nothing_after_the_shutdown_is_waited_for_a_linger_and_no_longer() {
-    let gate = Gate::open().await;
-    let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
-    let _driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
-    stream.write_all(b"question").await.unwrap();
-    let id = agent.opened().await;
-    tokio::time::pause();
-    let shut = Instant::now();
-    stream.shutdown().await.unwrap();
-
-    let (read, ()) = tokio::join!(stream.read_u8(), agent.finished(id));
-
-    assert!(shut.elapsed() >= Duration::from_secs(30), "{:?}", shut.elapsed());
-    assert!(shut.elapsed() <= Duration::from_secs(31), "{:?}", shut.elapsed());
-    assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
-    assert_eq!(stream.ended(), Some(StreamEnd::Lingered));
-    assert_eq!(tunnel.streams(), 0);
-}
-
-#[tokio::test]
 async fn a_dropped_stream_is_finished_behind_what_was_written() {
     let gate = Gate::open().await;
     let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
@@ -426,52 +402,6 @@ async fn a_dropped_driver_leaves_nobody_waiting() {
         tunnel.open_stream(FirstByte::AnyTime).await,
         Err(StreamError::Closed(Closed::Undriven))
     ));
-}
-
-#[tokio::test]
-async fn a_ping_that_is_not_answered_any_more_loses_the_websocket() {
-    let gate = Gate::open().await;
-    let (_tunnel, driver, agent) = gate.tunnel(Options::default()).await;
-    let driving = tokio::spawn(driver);
-    // The agent is there but does not read, so it does not answer.
-    tokio::time::pause();
-    let start = Instant::now();
-    let closed = driving.await.unwrap();
-    let Closed::SessionOver { lost: Lost::Silent { .. }, .. } = closed else {
-        panic!("{closed:?}")
-    };
-    assert!(start.elapsed() >= Duration::from_secs(300), "{:?}", start.elapsed());
-    assert!(start.elapsed() <= Duration::from_secs(300 + 15), "{:?}", start.elapsed());
-    drop(agent);
-}
-
-#[tokio::test]
-async fn an_idle_tunnel_sleeps_until_its_next_ping() {
-    let gate = Gate::open().await;
-    let (tunnel, mut driver, agent) = gate.tunnel(Options::default()).await;
-    let turns = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&turns);
-    let _driving = tokio::spawn(poll_fn(move |cx| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        Pin::new(&mut driver).poll(cx)
-    }));
-    let _echoing = tokio::spawn(agent.echo());
-    let mut stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
-    stream.write_all(b"!").await.unwrap();
-    assert_eq!(stream.read_u8().await.unwrap(), b'!');
-    drop(stream);
-
-    tokio::time::pause();
-    let until = |seconds| tokio::time::timeout(Duration::from_secs(seconds), tunnel.closed());
-    // The last acknowledgements pass, and the timer of what they are for.
-    assert!(until(5).await.is_err());
-    let before = turns.load(Ordering::Relaxed);
-    assert!(until(290).await.is_err());
-    assert_eq!(turns.load(Ordering::Relaxed), before, "woken without need");
-    // Ping and pong, twice.
-    assert!(until(600).await.is_err());
-    let pings = turns.load(Ordering::Relaxed) - before;
-    assert!((2..=8).contains(&pings), "woken {pings} times for two pings");
 }
 
 #[tokio::test]

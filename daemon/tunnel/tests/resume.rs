@@ -3,97 +3,23 @@
 #![expect(clippy::disallowed_methods, reason = "a test has no tasks of the daemon's")]
 
 mod agent;
+#[path = "resume/owner.rs"]
+mod owner;
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant as StdInstant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use agent::{Gate, Heard, pattern};
 use async_trait::async_trait;
 use bytes::Bytes;
-use ssm_proto::mux::frame::Command;
+use owner::{Hand, Script, trouble};
 use ssm_tunnel::{
-    Clock, Closed, FirstByte, Grant, Lost, OpenError, Options, Resume, ResumeError, State,
-    StreamEnd, Tunnel,
+    Closed, FirstByte, Grant, Lost, OpenError, Options, Resume, ResumeError, State, StreamEnd,
+    Tunnel,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
-
-/// Answers as a test has written it down, and at the end always with another token.
-#[derive(Debug)]
-struct Script {
-    grant: Grant,
-    answers: Mutex<VecDeque<ResumeError>>,
-    /// What is answered when `answers` are used up; another token where there is none.
-    then: Option<ResumeError>,
-    asked: AtomicUsize,
-}
-
-impl Script {
-    fn of(gate: &Gate, answers: impl IntoIterator<Item = ResumeError>) -> Arc<Self> {
-        Self::then(gate, answers, None)
-    }
-
-    fn always(gate: &Gate, answer: ResumeError) -> Arc<Self> {
-        Self::then(gate, [], Some(answer))
-    }
-
-    fn then(
-        gate: &Gate,
-        answers: impl IntoIterator<Item = ResumeError>,
-        then: Option<ResumeError>,
-    ) -> Arc<Self> {
-        let answers = Mutex::new(answers.into_iter().collect());
-        Arc::new(Self { grant: gate.grant(), answers, then, asked: AtomicUsize::new(0) })
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
-    }
-}
-
-#[async_trait]
-impl Resume for Script {
-    async fn resume(&self) -> Result<Grant, ResumeError> {
-        let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
-        let answer = self.answers.lock().unwrap().pop_front().or_else(|| self.then.clone());
-        match answer {
-            Some(error) => Err(error),
-            None => {
-                let token = format!("TOKEN-{number}");
-                Ok(Grant { token, url: String::new(), ..self.grant.clone() })
-            }
-        }
-    }
-}
-
-/// A clock that a test turns.
-#[derive(Debug)]
-struct Hand {
-    start: StdInstant,
-    turned: AtomicU64,
-}
-
-impl Hand {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { start: StdInstant::now(), turned: AtomicU64::new(0) })
-    }
-
-    fn turn(&self, minutes: u64) {
-        self.turned.fetch_add(minutes * 60, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> StdInstant {
-        self.start + Duration::from_secs(self.turned.load(Ordering::Relaxed))
-    }
-}
-
-fn trouble(words: &str) -> Arc<dyn std::error::Error + Send + Sync> {
-    Arc::new(std::io::Error::other(words.to_owned()))
-}
 
 #[tokio::test]
 async fn after_a_bye_the_stream_goes_on_with_a_new_token_the_same_client_and_no_byte_lost() {
@@ -452,95 +378,6 @@ async fn a_session_that_cannot_be_opened_though_it_is_resumed_says_how_the_webso
     }
     let error = opening.await.unwrap().unwrap_err();
     assert!(matches!(error, OpenError::Closed(Closed::Lost(_))), "{error:?}");
-}
-
-#[tokio::test]
-async fn a_kept_session_is_shown_to_be_in_use_well_inside_its_limit_and_others_are_not() {
-    let gate = Gate::open().await;
-    for keep in [true, false] {
-        let mut options = Options::default();
-        // Probes are runs of NOPs, too.
-        options.channel.probing = false;
-        let (tunnel, driver, mut agent) = gate.tunnel(options).await;
-        let _driving = tokio::spawn(driver);
-        tunnel.keep(keep).await;
-        let stream = tunnel.open_stream(FirstByte::AnyTime).await.unwrap();
-        agent.opened().await;
-        drop(stream);
-        tokio::time::pause();
-        let start = Instant::now();
-        let mut nops = Vec::new();
-        while start.elapsed() < Duration::from_secs(60 * 60) {
-            let Ok(heard) = timeout(Duration::from_secs(60), agent.hear()).await else { continue };
-            let Heard::Frames(frames) = heard else { continue };
-            if frames.iter().any(|frame| frame.command == Command::Nop) {
-                nops.push(start.elapsed());
-            }
-        }
-        tokio::time::resume();
-        if keep {
-            let mut before = Duration::ZERO;
-            for at in &nops {
-                assert!(*at - before <= Duration::from_secs(20 * 60 / 2), "{nops:?}");
-                before = *at;
-            }
-            assert!((6..=12).contains(&nops.len()), "{nops:?}");
-        } else {
-            assert!(nops.is_empty(), "{nops:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_destination_that_gives_no_sign_ends_its_stream_after_ten_seconds_of_being_asked() {
-    let gate = Gate::open().await;
-    let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
-    let _driving = tokio::spawn(driver);
-    let mut asked = tunnel.open_stream(FirstByte::AfterVisitor).await.unwrap();
-    let id = agent.opened().await;
-    let mut unasked = tunnel.open_stream(FirstByte::AfterVisitor).await.unwrap();
-    agent.opened().await;
-    assert_eq!(tunnel.stats().dialing, 0);
-    let _answering = tokio::spawn(async move { while agent.hear().await != Heard::Gone {} });
-    asked.write_all(b"startup").await.unwrap();
-    tokio::time::pause();
-    let start = Instant::now();
-    let read = asked.read_u8().await;
-
-    assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
-    assert_eq!(asked.ended(), Some(StreamEnd::NoFirstByte));
-    let took = start.elapsed();
-    assert!(took >= Duration::from_millis(9900) && took <= Duration::from_secs(11), "{took:?}");
-    assert!(timeout(Duration::from_secs(60), unasked.read_u8()).await.is_err());
-    // The agent has not answered the stream's end: its dial may still hang.
-    let stats = tunnel.stats();
-    assert_eq!((stats.streams, stats.dialing), (1, 1), "{stats:?}, stream {id}");
-    assert!(stats.oldest_dial.unwrap() >= Duration::from_secs(60), "{stats:?}");
-}
-
-#[tokio::test]
-async fn a_dial_counts_as_hanging_until_the_agent_is_done_with_it() {
-    let gate = Gate::open().await;
-    let (tunnel, driver, mut agent) = gate.tunnel(Options::default()).await;
-    let _driving = tokio::spawn(driver);
-    let mut stream = tunnel.open_stream(FirstByte::AtOnce).await.unwrap();
-    let first = agent.opened().await;
-    assert_eq!(tunnel.stats().dialing, 1);
-    agent.say(first, b"greeting").await;
-    let (read, _heard) = tokio::join!(stream.read_u8(), agent.hear());
-    read.unwrap();
-    assert_eq!(tunnel.stats().dialing, 0);
-
-    let given_up = tunnel.open_stream(FirstByte::AtOnce).await.unwrap();
-    let second = agent.opened().await;
-    drop(given_up);
-    agent.finished(second).await;
-    assert_eq!(tunnel.stats().dialing, 1);
-    agent.flag(ssm_proto::payload::Flag::ConnectToPortError).await;
-    agent.finish(second).await;
-    while tunnel.stats().dialing > 0 {
-        agent.hear().await;
-    }
 }
 
 #[tokio::test]
