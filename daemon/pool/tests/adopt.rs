@@ -1,6 +1,7 @@
 //! What becomes of tasks after a crash.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod dice;
 #[path = "adopt/lives.rs"]
 mod lives;
 #[path = "adopt/scene.rs"]

@@ -1,6 +1,8 @@
 //! One bastion, told what happens and when.
 #![expect(clippy::disallowed_methods, reason = "a test's clock must begin somewhere")]
 
+mod dice;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use bastion_pool::Input::{
     StartUncertain, StopTaken, TaskGone, TaskNamed, TaskReady, Tick,
 };
 use bastion_pool::{Bastion, Claim, Deed, Input, LeaseId, Limits, Mood, Phase, Timer, Why};
+use dice::Dice;
 
 #[test]
 fn a_lease_waits_for_the_task_and_gets_it() {
@@ -271,17 +274,6 @@ fn every_lease_is_answered_and_every_task_is_stopped() {
             assert!(!waits || timer.is_some(), "{seed}/{step}: nobody will wake it");
             assert!(phase == Phase::Gone || timer.is_some(), "{seed}/{step}: it stays for ever");
         }
-    }
-}
-
-/// Numbers that are the same on every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
     }
 }
 

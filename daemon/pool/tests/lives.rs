@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::disallowed_methods, reason = "a test's clock must begin somewhere")]
 
+mod dice;
 #[path = "lives/world.rs"]
 mod world;
 

@@ -1,9 +1,12 @@
 //! What is written to the journal, and what is read back.
 
+mod dice;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bastion_cloud::{Runs, Select, SessionId, Site, TaskId, TaskSpec};
 use bastion_pool::{Book, Finding, Intention, Origin, Raise, Record};
+use dice::Dice;
 
 #[test]
 fn a_request_is_read_back_as_it_was_to_the_last_character() {
@@ -255,15 +258,4 @@ fn task(name: &str) -> TaskId {
 
 fn at(secs: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(1_700_000_000_123) + Duration::from_secs(secs)
-}
-
-/// Numbers that are the same on every run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
 }

@@ -7,6 +7,7 @@ use bastion_cloud::{Seen, SessionId, TaskId};
 use bastion_pool::adopt::{LAG, Scene, Sighting, Verdict, Wanted, decide, judge};
 use bastion_pool::{Book, Finding, Intention, Record};
 
+use super::dice::Dice;
 use super::scene::{LIFE, MARK, ended, facts, secs, site, spec, task};
 
 /// Whatever was written, and whatever the cloud shows when: every task of ours is kept or ends, no more are kept than are
@@ -30,7 +31,7 @@ fn every_task_is_kept_or_stopped_and_nobody_elses_is_touched() {
 
 struct Crash {
     seed: u64,
-    dice: u64,
+    dice: Dice,
     now: SystemTime,
     begun: SystemTime,
     /// Whether the journal is: then nothing says what a lagging list does not show yet.
@@ -66,7 +67,7 @@ impl Crash {
         };
         Self {
             seed,
-            dice: seed,
+            dice: Dice(seed),
             now: UNIX_EPOCH + secs(1_800_000_000),
             begun: UNIX_EPOCH + secs(1_800_000_000),
             lost: false,
@@ -292,11 +293,7 @@ impl Crash {
     }
 
     fn roll(&mut self, sides: u64) -> u64 {
-        self.dice = self
-            .dice
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.dice >> 33) % sides
+        self.dice.roll(sides)
     }
 
     #[track_caller]

@@ -8,6 +8,8 @@ use bastion_pool::{
     BastionId, Input, LeaseId, Limits, Output, Phase, Pool, Removal, Share, Terms, View, Why, Wish,
 };
 
+use super::dice::Dice;
+
 /// What kind of targets a life has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
@@ -22,7 +24,7 @@ pub(super) enum Kind {
 pub(super) struct World {
     seed: u64,
     kind: Kind,
-    dice: u64,
+    dice: Dice,
     pool: Pool,
     now: Instant,
     leases: BTreeMap<LeaseId, Lease>,
@@ -57,7 +59,7 @@ impl World {
         let mut it = Self {
             seed,
             kind,
-            dice: seed,
+            dice: Dice(seed),
             pool: Pool::new(),
             now: Instant::now(),
             leases: BTreeMap::new(),
@@ -114,9 +116,9 @@ impl World {
             }
             14 => self.task_dies(),
             15 => self.anything_else(target),
-            16..=19 => self.pass(Duration::from_secs(self.dice % 40)),
-            20 | 21 => self.pass(Duration::from_secs(self.dice % 400)),
-            22 => self.pass(Duration::from_secs(self.dice % 8_000)),
+            16..=19 => self.pass(Duration::from_secs(self.dice.0 % 40)),
+            20 | 21 => self.pass(Duration::from_secs(self.dice.0 % 400)),
+            22 => self.pass(Duration::from_secs(self.dice.0 % 8_000)),
             _ => self.hear_next(),
         }
         self.run_errands();
@@ -139,7 +141,7 @@ impl World {
             }
             3 => {
                 let mut terms = self.terms();
-                terms.limits.idle = Duration::from_secs(self.dice % 600);
+                terms.limits.idle = Duration::from_secs(self.dice.0 % 600);
                 self.pool.alter(target, &terms, self.now);
             }
             4 => self.pool.replace(target, &self.terms(), self.now),
@@ -147,7 +149,7 @@ impl World {
             6 => self.pool.undecided(target, true, self.now),
             7 | 8 => {
                 let task = self.make_task(None);
-                let left = Duration::from_secs(self.dice % 50_000);
+                let left = Duration::from_secs(self.dice.0 % 50_000);
                 if self.roll(2) == 0 {
                     let bastion = self.pool.abandon(target, task.clone(), LIMITS, self.now);
                     self.tasks.get_mut(&task).unwrap().bastion = Some(bastion);
@@ -253,15 +255,15 @@ impl World {
             1 => {
                 let task = self.make_task(Some(bastion));
                 self.tell_later(bastion, Input::TaskNamed(task), 10);
-                self.tell_in(bastion, Input::StartFailed, 11 + self.dice % 100);
+                self.tell_in(bastion, Input::StartFailed, 11 + self.dice.0 % 100);
             }
             2 => {
                 self.tell_later(bastion, Input::StartUncertain, 10);
                 if self.roll(2) == 0 {
                     let task = self.make_task(Some(bastion));
-                    self.tell_in(bastion, Input::TaskNamed(task), 11 + self.dice % 200);
+                    self.tell_in(bastion, Input::TaskNamed(task), 11 + self.dice.0 % 200);
                 } else {
-                    self.tell_in(bastion, Input::StartFailed, 11 + self.dice % 200);
+                    self.tell_in(bastion, Input::StartFailed, 11 + self.dice.0 % 200);
                 }
             }
             // It hangs, with a name or without one, until it is given up.
@@ -280,7 +282,7 @@ impl World {
             _ => {
                 let task = self.make_task(Some(bastion));
                 self.tell_in(bastion, Input::TaskNamed(task.clone()), 1);
-                self.tell_in(bastion, Input::TaskReady(task), 2 + self.dice % 60);
+                self.tell_in(bastion, Input::TaskReady(task), 2 + self.dice.0 % 60);
             }
         }
     }
@@ -304,7 +306,7 @@ impl World {
         let answers = self.obliging || self.roll(4) > 0;
         if self.tasks[&task].ended || answers {
             self.tell_later(bastion, Input::StopTaken(task.clone()), 5);
-            self.tell_in(bastion, Input::TaskGone(task), 5 + self.dice % 50);
+            self.tell_in(bastion, Input::TaskGone(task), 5 + self.dice.0 % 50);
         }
     }
 
@@ -457,11 +459,7 @@ impl World {
     }
 
     fn roll(&mut self, sides: usize) -> usize {
-        self.dice = self
-            .dice
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.dice >> 33).unwrap() % sides
+        usize::try_from(self.dice.roll(u64::try_from(sides).unwrap())).unwrap()
     }
 
     #[track_caller]
