@@ -379,12 +379,16 @@ impl Story {
 
     /// The next one begins.
     async fn again(&mut self) {
+        *self = Self::run(self.next(|_| {}));
+        self.keeper.standings().await;
+    }
+
+    /// The next one, which does not run yet.
+    fn next(&mut self, alter: impl FnOnce(&mut Parts)) -> Prepared {
         let state = std::mem::replace(&mut self.state, tempfile::tempdir().unwrap());
         let (aws, ways) = (Arc::clone(&self.aws), Arc::clone(&self.ways));
-        let (clock, hand) = (self.clock.clone(), self.hand.clone());
-        let targets = self.targets.clone();
-        *self = Self::run(Self::live(clock, hand, aws, ways, state, targets, |_| {}));
-        self.keeper.standings().await;
+        let (clock, hand, targets) = (self.clock.clone(), self.hand.clone(), self.targets.clone());
+        Self::live(clock, hand, aws, ways, state, targets, alter)
     }
 
     /// How much the journal says may be out there.

@@ -54,11 +54,7 @@ async fn a_service_that_was_woken_for_a_start_which_came_to_nothing_sleeps_again
 impl Story {
     /// The next one begins, and is told to stop before it has seen anything.
     async fn again_only_to_stop(&mut self, on_stop: OnStop) {
-        let state = std::mem::replace(&mut self.state, tempfile::tempdir().unwrap());
-        let (aws, ways) = (Arc::clone(&self.aws), Arc::clone(&self.ways));
-        let (clock, hand, targets) = (self.clock.clone(), self.hand.clone(), self.targets.clone());
-        let prepared =
-            Self::live(clock, hand, aws, ways, state, targets, |parts| parts.on_stop = on_stop);
+        let prepared = self.next(|parts| parts.on_stop = on_stop);
         let keeper = prepared.story.keeper.clone();
         self.aws.slow_list();
         let mut stop = std::pin::pin!(keeper.stop());
