@@ -152,18 +152,12 @@ impl Keeper {
         Ok(Lease::new(claim, granted))
     }
 
-    /// The way to a target whose bastion is ready at this moment; it is not kept for the asker.
+    /// The way to a target whose bastion is ready at this moment, through the least used one; it is not kept for the
+    /// asker.
     pub async fn ready_route(&self, target: &str) -> Option<Arc<Route>> {
-        self.routes(target).await.into_iter().next()
-    }
-
-    /// The ways to a target through every bastion that is ready at this moment, the least used first.
-    pub async fn routes(&self, target: &str) -> Vec<Arc<Route>> {
         let (answer, answered) = oneshot::channel();
-        if self.ask(Ask::Routes { target: target.to_owned(), answer }).is_err() {
-            return Vec::new();
-        }
-        answered.await.unwrap_or_default()
+        self.ask(Ask::Routes { target: target.to_owned(), answer }).ok()?;
+        answered.await.ok()?.into_iter().next()
     }
 
     /// Waits until a target has so many bastions, beyond any limit of the config, and gives the ways through those that
