@@ -43,31 +43,25 @@ async fn a_black_hole_while_nothing_moves_is_noticed_within_two_seconds_of_being
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_that_stalls_for_20_seconds_loses_nothing() {
-    let lane = Lane::lay(|settings| settings.agent.pause = Duration::from_millis(1)).await;
-    let destination = Destination::start().await;
-    let way = lane.way(destination.port).await;
-    let up = Talks::start(&way.tunnel, 1, Kind::Up, 20_000).await;
-    let down = Talks::start(&way.tunnel, 1, Kind::Down, 20_000).await;
-    assert!(up.more(2, LONG).await && down.more(2, LONG).await);
-    way.befall(Mishap::Stall { on: true });
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    way.befall(Mishap::Stall { on: false });
-    assert!(up.more(3, LONG).await && down.more(3, LONG).await, "{:?}", way.view());
-    up.end(&destination).await.is_whole();
-    down.end(&destination).await.is_whole();
+    nothing_moves(|on| Mishap::Stall { on }, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_is_stopped_for_a_minute_goes_on_where_it_was() {
+    nothing_moves(|on| Mishap::Freeze { on }, if is_long() { 60 } else { 5 }).await;
+}
+
+/// Both ways are in use, this is on for so many seconds and then off, and they go on with every byte.
+async fn nothing_moves(mishap: fn(bool) -> Mishap, seconds: u64) {
     let lane = Lane::lay(|settings| settings.agent.pause = Duration::from_millis(1)).await;
     let destination = Destination::start().await;
     let way = lane.way(destination.port).await;
     let up = Talks::start(&way.tunnel, 1, Kind::Up, 20_000).await;
     let down = Talks::start(&way.tunnel, 1, Kind::Down, 20_000).await;
     assert!(up.more(2, LONG).await && down.more(2, LONG).await);
-    way.befall(Mishap::Freeze { on: true });
-    tokio::time::sleep(Duration::from_secs(if is_long() { 60 } else { 5 })).await;
-    way.befall(Mishap::Freeze { on: false });
+    way.befall(mishap(true));
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    way.befall(mishap(false));
     assert!(up.more(3, LONG).await && down.more(3, LONG).await, "{:?}", way.view());
     up.end(&destination).await.is_whole();
     down.end(&destination).await.is_whole();
