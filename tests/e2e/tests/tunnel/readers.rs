@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bastion_e2e::until;
 use ssm_tunnel::{ChannelConfig, FirstByte, Options, Stream, Tunnel};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -63,12 +64,7 @@ async fn a_reader_that_stopped_delays_nobody_while_its_bound_is_not_reached() {
     let way = lane.way_with(destination.port, options.clone()).await;
     let before = small_question(&way.tunnel).await;
     let _stream = unread(&way.tunnel, 3_000_000).await;
-    let whole = async {
-        while options.budget.kept() < 2_500_000 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LONG, whole).await.expect("the rest does not come");
+    until("most of it", LONG, async || (options.budget.kept() >= 2_500_000).then_some(())).await;
     let beside = small_question(&way.tunnel).await;
     assert!(
         beside <= 2 * before + SLACK,
