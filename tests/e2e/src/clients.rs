@@ -156,15 +156,20 @@ impl House {
         client
     }
 
-    /// A script of `tests/peers/python`, run by the Python that has the stand-ins and clients.
+    /// Starts a script of `tests/peers/python`; see [`House::script`].
     pub fn python<S: AsRef<OsStr>>(
         &self,
         script: &str,
         words: impl IntoIterator<Item = S>,
     ) -> Running {
+        Running::start(self.script(script).args(words))
+    }
+
+    /// A script of `tests/peers/python`, run by the Python that has the stand-ins and clients.
+    pub fn script(&self, name: &str) -> Command {
         let mut command = self.inside(&python());
-        command.arg(xtask::place::workspace().join("tests/peers/python").join(script)).args(words);
-        Running::start(&mut command)
+        command.arg(xtask::place::workspace().join("tests/peers/python").join(name));
+        command
     }
 
     /// A program from PATH, in the house's environment.

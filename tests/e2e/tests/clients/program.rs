@@ -132,7 +132,7 @@ impl Program {
         let mut command = match self {
             Self::Psql => psql(house, way, mode),
             Self::Psycopg => {
-                let mut python = script(house, "psycopg_ask.py");
+                let mut python = house.script("psycopg_ask.py");
                 libpq(&mut python, way, mode);
                 python.arg(self.sql());
                 python
@@ -310,7 +310,7 @@ fn mariadb(house: &House, way: Way<'_>, mode: Mode) -> Command {
 
 fn mysql(house: &House, way: Way<'_>, mode: Mode, library: &str, sql: &str) -> Command {
     let Login { user, password, database } = databases::MARIADB;
-    let mut python = script(house, "mysql_ask.py");
+    let mut python = house.script("mysql_ask.py");
     python
         .args([library, mode.word()])
         .arg(way.roots)
@@ -320,15 +320,6 @@ fn mysql(house: &House, way: Way<'_>, mode: Mode, library: &str, sql: &str) -> C
         .env("PASSWORD", password)
         .env("DATABASE", database);
     python
-}
-
-fn script(house: &House, name: &str) -> Command {
-    let python = told("BASTION_TEST_PYTHON");
-    let python =
-        python.expect("BASTION_TEST_PYTHON is set (cargo xtask test makes the environment)");
-    let mut command = house.inside(Path::new(&python));
-    command.arg(xtask::place::workspace().join("tests/peers/python").join(name));
-    command
 }
 
 /// What the setting up has told.

@@ -1,7 +1,6 @@
 //! What needs no matrix: what is answered while a client waits, and what never starts anything.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use bastion_api::State;
@@ -228,8 +227,8 @@ async fn a_login_that_expired_before_the_engine_was_known_is_told_to_whom_waits_
 async fn a_client_that_begins_with_tls_is_told_within_it() {
     let house = Scene::Login.house(true).await;
     let proxy = Proxy::before(house.port("prod-db")).await;
-    let mut client = house.inside(Path::new(&std::env::var_os("BASTION_TEST_PYTHON").unwrap()));
-    client.arg(xtask::place::workspace().join("tests/peers/python/psycopg_ask.py")).arg("SELECT 1");
+    let mut client = house.script("psycopg_ask.py");
+    client.arg("SELECT 1");
     for (name, value) in psql(&house, "require").get_envs() {
         client.env(name, value.unwrap());
     }
