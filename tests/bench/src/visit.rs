@@ -14,7 +14,7 @@ use crate::figure::{Figure, Goal, median};
 pub(crate) const NAME: &str = "visit-to-ready";
 pub(crate) const TOLD: &str = "visit-to-ready-told";
 
-/// Both, one after the other, many times.
+/// Through the daemon beside straight to the echo.
 pub(crate) async fn measure() -> Figure {
     let echo = Echo::start().await;
     let house = Plan::new(configs::SCRIPT_WAY)
@@ -22,21 +22,11 @@ pub(crate) async fn measure() -> Figure {
         .sim(|sim| sim.session.pacing = false)
         .build()
         .await;
-    let through = house.port("prod-db");
-    for _ in 0..WARM_UP {
-        visit(through).await;
-        visit(echo.port()).await;
-    }
-    let (mut ours, mut direct) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        ours.push(visit(through).await);
-        direct.push(visit(echo.port()).await);
-    }
-    let direct = median(direct);
+    let (ours, direct) = in_turn(house.port("prod-db"), echo.port(), RUNS).await;
     Figure {
         bench: NAME,
         unit: "ms",
-        ours: median(ours),
+        ours,
         against: vec![("direct loopback", direct)],
         // The promise: at most 2 ms above.
         goal: Goal::AtMost(direct + 2.0),
@@ -62,26 +52,30 @@ pub(crate) async fn told() -> Figure {
         .sim(|sim| sim.session.pacing = false)
         .build()
         .await;
-    let (told, plain) = (house.port("told"), house.port("plain"));
-    for _ in 0..WARM_UP {
-        visit(told).await;
-        visit(plain).await;
-    }
-    let (mut ours, mut beside) = (Vec::new(), Vec::new());
-    for _ in 0..TOLD_RUNS {
-        ours.push(visit(told).await);
-        beside.push(visit(plain).await);
-    }
-    let plain = median(beside);
+    let (ours, plain) = in_turn(house.port("told"), house.port("plain"), TOLD_RUNS).await;
     Figure {
         bench: TOLD,
         unit: "ms",
-        ours: median(ours),
+        ours,
         against: vec![("another protocol", plain)],
         // The promise: at most 50 µs.
         goal: Goal::AtMost(plain + 0.05),
         runs: TOLD_RUNS,
     }
+}
+
+/// The medians of visits to two ports, in milliseconds: one after the other, many times.
+async fn in_turn(one: u16, other: u16, runs: usize) -> (f64, f64) {
+    for _ in 0..WARM_UP {
+        visit(one).await;
+        visit(other).await;
+    }
+    let (mut to_one, mut to_other) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        to_one.push(visit(one).await);
+        to_other.push(visit(other).await);
+    }
+    (median(to_one), median(to_other))
 }
 
 /// One visit, in milliseconds.
