@@ -61,6 +61,9 @@ async fn house() -> House {
 }
 
 /// Resident memory of a process in megabytes, from `/proc`; elsewhere from `ps`.
+///
+/// # Panics
+/// Where the process is gone.
 pub(crate) fn resident(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status"));
     let kilobytes = match status {
@@ -73,6 +76,7 @@ pub(crate) fn resident(pid: u32) -> f64 {
             String::from_utf8_lossy(&asked.stdout).trim().parse().expect("ps prints a number")
         }
     };
+    assert!(kilobytes > 0.0, "process {pid} is there and has memory");
     kilobytes / 1024.0
 }
 

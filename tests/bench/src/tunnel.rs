@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use self::sink::Sink;
 use self::stage::{Set, Stage};
 use crate::figure::{Figure, Goal, median};
+use crate::idle::resident;
 
 pub(crate) const NAMES: &[&str] =
     &[UP, UP_PROBED, DOWN, FAN_OUT, SMALL, BESIDE, PGBENCH, CPU, MEMORY];
@@ -258,15 +259,15 @@ async fn memory(bench: &'static str) -> Figure {
     let set = Set { tunnels: few, bastions: BASTIONS, ..Set::default() };
     let mut stage = Stage::set(set, sink.port()).await;
     client::small(stage.ours, FEW).await;
-    let before = cost::resident_mb(stage.house.pid());
+    let before = resident(stage.house.pid());
     let opened = stage.house.sim().gateway().sessions().len();
     let many = MANY.to_string();
     let fanned = stage.house.ctl_started(&["open", "prod-db", "--fan-out", &many]);
     fanned.finish_within(LONG).await.ok();
     tokio::time::sleep(SETTLING).await;
-    let after = cost::resident_mb(stage.house.pid());
+    let after = resident(stage.house.pid());
     let more = stage.house.sim().gateway().sessions().len() - opened;
-    let bridge = cost::resident_mb(stage.bridge_process());
+    let bridge = resident(stage.bridge_process());
     Figure {
         bench,
         unit: "MB",

@@ -1,4 +1,4 @@
-//! What a process takes of the machine.
+//! What a process takes of the processor.
 
 use std::fs;
 
@@ -13,17 +13,6 @@ pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let ticks = |field: usize| fields[field - 3].parse::<f64>().expect("a number of ticks");
     (ticks(14) + ticks(15)) / TICKS
-}
-
-/// Resident memory, in megabytes.
-///
-/// # Panics
-/// Where there is no `/proc`, and where the process is gone.
-pub(crate) fn resident_mb(pid: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kilobytes.expect("a number of kB") / 1024.0
 }
 
 /// Linux counts in hundredths of a second on every architecture that we run on (USER_HZ).
