@@ -50,9 +50,8 @@ pub(crate) async fn wake_ups() -> Figure {
 async fn house() -> House {
     let mut config = configs::SCRIPT_WAY.to_owned();
     for n in 1..TARGETS {
-        config.push_str(&format!(
-            "\n[target.db-{n}]\nsite = \"prod\"\nhost = \"db-{n}.internal\"\nport = 5432\nengine = \"postgres\"\nlisten = {{port:db-{n}}}\n"
-        ));
+        let name = format!("db-{n}");
+        config += &configs::target(&name, "prod", &format!("{name}.internal"));
     }
     let house = Plan::new(&config).build().await;
     assert_eq!(house.status().await.targets.len(), TARGETS);

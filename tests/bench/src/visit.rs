@@ -38,14 +38,10 @@ pub(crate) async fn measure() -> Figure {
 /// kept, and its talk is followed. A target of another protocol has next to nothing of that.
 pub(crate) async fn told() -> Figure {
     let echo = Echo::start().await;
-    let (site, _) = configs::SCRIPT_WAY.split_once("[target.prod-db]").expect("it has a target");
-    let target = |name: &str, engine: &str| {
-        format!(
-            "[target.{name}]\nsite = \"prod\"\nhost = \"{name}.internal\"\nport = 5432\n\
-             engine = \"{engine}\"\nlisten = {{port:{name}}}\n"
-        )
-    };
-    let config = [site, &target("told", "postgres"), &target("plain", "other")].concat();
+    let told = configs::target("told", "prod", "told.internal");
+    let plain = configs::target("plain", "prod", "plain.internal");
+    let plain = plain.replace("engine = \"postgres\"", "engine = \"other\"");
+    let config = configs::site("prod", "") + &told + &plain;
     let house = Plan::new(&config)
         .route("told.internal:5432", echo.port())
         .route("plain.internal:5432", echo.port())

@@ -3,7 +3,6 @@
 #![expect(clippy::print_stdout, reason = "a figure is for whoever reads the test's output")]
 #![expect(clippy::disallowed_methods, reason = "a test measures real time")]
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use bastion_api::State;
@@ -174,12 +173,8 @@ async fn the_ledger_knows_of_every_second_though_the_daemon_died_twice() {
 async fn fifty_targets_and_ten_bastions_are_taken_up_again_within_seconds() {
     let mut config = configs::SCRIPT_WAY.to_owned();
     for number in 0..49 {
-        write!(
-            config,
-            "[target.t{number}]\nsite = \"prod\"\nhost = \"db{number}.internal\"\nport = 5432\n\
-             engine = \"postgres\"\nlisten = {{port:t{number}}}\n"
-        )
-        .unwrap();
+        let host = format!("db{number}.internal");
+        config += &configs::target(&format!("t{number}"), "prod", &host);
     }
     let mut plan = Plan::new(&config).postgres();
     let to = bastion_e2e::databases::postgres().port();

@@ -155,17 +155,9 @@ fn descriptors(house: &House) -> usize {
 
 /// A house with so many targets `t0`, `t1`, … in front of the real PostgreSQL.
 async fn with_targets(count: usize, sim: impl FnOnce(&mut SimConfig)) -> House {
-    let (site, _) = configs::SCRIPT_WAY.split_once("[target.prod-db]").unwrap();
-    let mut config = site.to_owned();
-    for number in 0..count {
-        config += &format!(
-            "[target.t{number}]\nsite = \"prod\"\nrds = \"neuraKnot-prod-db\"\nengine = \"postgres\"\n\
-             listen = {{port:t{number}}}\n"
-        );
-    }
     // So that the real database is there before anything is timed.
     databases::postgres();
-    Plan::new(&config).postgres().sim(sim).build().await
+    Plan::new(&configs::targets(count)).postgres().sim(sim).build().await
 }
 
 /// A client's good-bye.

@@ -1,7 +1,5 @@
 //! Targets of one site that share: one bastion for all of them, within what its agent takes, and lone targets keep their own.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::time::Duration;
 
 use bastion_api::State;
@@ -9,9 +7,8 @@ use bastion_e2e::{House, Plan, configs, databases};
 
 /// A site that shares, with these hosts as its targets, and a second site that does not, with one more.
 async fn house(hosts: &[&str], idle: &str) -> House {
-    let (site, _) = configs::SCRIPT_WAY.split_once("[target.prod-db]").unwrap();
-    let lone = site.replace("[site.prod]", "[site.lone]");
-    let mut config = format!("{site}share = true\n{lone}{}", target("lone", "lone"));
+    let mut config = configs::site("prod", "share = true\n") + &configs::site("lone", "");
+    config += &target("lone", "lone");
     for host in hosts {
         config += &target("prod", host);
     }
@@ -23,10 +20,7 @@ async fn house(hosts: &[&str], idle: &str) -> House {
 }
 
 fn target(site: &str, name: &str) -> String {
-    format!(
-        "[target.{name}]\nsite = \"{site}\"\nhost = \"{name}.internal\"\nport = 5432\n\
-         engine = \"postgres\"\nlisten = {{port:{name}}}\n"
-    )
+    configs::target(name, site, &format!("{name}.internal"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

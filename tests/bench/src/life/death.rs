@@ -12,11 +12,10 @@ use std::fs;
 use std::time::Duration;
 
 use bastion_e2e::knock::{SSL_REQUEST, answer, ask, connect};
-use bastion_e2e::{House, Plan, plan};
+use bastion_e2e::{House, Plan, configs, plan};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::targets;
 use crate::echo::Echo;
 use crate::figure::{Figure, Goal, median};
 
@@ -86,7 +85,7 @@ async fn come_back() -> f64 {
 }
 
 async fn house(echo: &Echo) -> House {
-    Plan::new(&targets(BASTIONS))
+    Plan::new(&configs::targets(BASTIONS))
         .route(plan::PROD_DB, echo.port())
         .sim(|sim| {
             sim.session.idle_ms = u64::try_from(SESSION_IDLE.as_millis()).unwrap_or(u64::MAX)

@@ -9,6 +9,7 @@
 
 use std::time::{Duration, Instant};
 
+use bastion_e2e::configs::{site, target};
 use bastion_e2e::knock::{SSL_REQUEST, ask};
 use bastion_e2e::logins::{HOUR, SSO_PROFILE};
 use bastion_e2e::{House, Plan};
@@ -16,7 +17,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::site;
 use crate::echo::Echo;
 use crate::figure::{Figure, Goal, median};
 
@@ -145,13 +145,6 @@ impl Failing {
         house.start().await;
         house
     }
-}
-
-fn target(name: &str, site: &str, host: &str) -> String {
-    format!(
-        "\n[target.{name}]\nsite = \"{site}\"\nhost = \"{host}\"\nport = 5432\nengine = \"postgres\"\n\
-         listen = {{port:{name}}}\n"
-    )
 }
 
 const RUNS: usize = 5;

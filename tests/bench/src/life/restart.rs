@@ -5,11 +5,10 @@
 use std::time::{Duration, Instant};
 
 use bastion_api::State;
-use bastion_e2e::{House, Plan, plan, until};
+use bastion_e2e::{House, Plan, configs, plan, until};
 use tokio::net::TcpStream;
 
 use super::death::now_ms;
-use super::targets;
 use crate::echo::Echo;
 use crate::figure::{Figure, Goal, median};
 
@@ -18,7 +17,7 @@ pub(crate) const NAME: &str = "life-restart";
 /// Several restarts of one house, each of which takes up what the one before it had left.
 pub(crate) async fn measure() -> Vec<Figure> {
     let echo = Echo::start().await;
-    let plan = Plan::new(&targets(TARGETS)).route(plan::PROD_DB, echo.port());
+    let plan = Plan::new(&configs::targets(TARGETS)).route(plan::PROD_DB, echo.port());
     let mut house = plan.build().await;
     for number in 0..BASTIONS {
         let opened = house.ctl(&["open", &format!("t{number}")]).await;
