@@ -259,7 +259,7 @@ fn end(class: EndClass) -> (&'static str, &'static str, &'static str) {
         EndClass::SpotTaken => (
             "AWS took its spare capacity back",
             "D27",
-            "spot = false under the site asks for ordinary capacity",
+            "launch = \"FARGATE\" under the site asks for ordinary capacity",
         ),
         EndClass::Start => (
             "its container could not be started",
