@@ -12,15 +12,14 @@ where = dict(
     database=os.environ["DATABASE"],
 )
 verified = dict(ssl_ca=ca, ssl_verify_cert=True, ssl_verify_identity=True)
+tls = {"disable": dict(ssl_disabled=True), "prefer": {}, "verify-full": verified}[mode]
 if library == "pymysql":
     import pymysql as client
 
-    tls = {"disable": dict(ssl_disabled=True), "prefer": {}, "verify-full": verified}[mode]
     where["connect_timeout"] = 60
 else:
     import mysql.connector as client
 
-    tls = {"disable": dict(ssl_disabled=True), "prefer": {}, "verify-full": verified}[mode]
     where.update(connection_timeout=60, use_pure=library == "connector-pure")
 
 visit = client.connect(**where, **tls)
