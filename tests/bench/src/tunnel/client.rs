@@ -4,14 +4,14 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::sink::{ASK, POUR, SWALLOW};
 use crate::figure::median;
 
 /// A connection that has already been answered once: whatever had to be opened for it stands.
-pub(crate) async fn connected(port: u16) -> TcpStream {
+async fn connected(port: u16) -> TcpStream {
     let mut visit = TcpStream::connect(("127.0.0.1", port)).await.expect("somebody listens");
     visit.set_nodelay(true).expect("a socket has that option");
     ask(&mut visit).await;
@@ -19,7 +19,7 @@ pub(crate) async fn connected(port: u16) -> TcpStream {
 }
 
 /// A byte there and a byte back, in seconds.
-pub(crate) async fn ask(visit: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> f64 {
+async fn ask(visit: &mut TcpStream) -> f64 {
     let began = Instant::now();
     let asking = async {
         visit.write_all(&[ASK]).await?;
@@ -33,17 +33,9 @@ pub(crate) async fn ask(visit: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> f6
 /// The median of many, in seconds; with a breath between two, as between a person's queries.
 pub(crate) async fn small(port: u16, times: usize) -> f64 {
     let mut visit = connected(port).await;
-    small_on(&mut visit, times).await
-}
-
-/// The same on a connection that is there.
-pub(crate) async fn small_on(
-    visit: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    times: usize,
-) -> f64 {
     let mut seen = Vec::new();
     for _ in 0..times {
-        seen.push(ask(visit).await);
+        seen.push(ask(&mut visit).await);
         tokio::time::sleep(BREATH).await;
     }
     median(seen)
