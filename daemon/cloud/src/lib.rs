@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 mod error;
+mod examine;
 mod place;
 mod secret;
 mod session;
@@ -17,6 +18,11 @@ mod site;
 mod task;
 
 pub use error::{CloudError, Kind, LoginState, LoginWay};
+pub use examine::{
+    ClusterFacts, ContainerFacts, DatabaseFacts, DefinitionFacts, EndpointFacts, Examine,
+    GatewayFacts, GroupFacts, NetworkFacts, PeerFacts, Permission, RouteFacts, RuleFacts, Says,
+    SecretFacts, ServiceFacts, Skew, SubnetFacts, TaskFact, Wish,
+};
 pub use place::{Place, Subnet};
 pub use secret::Secret;
 pub use session::{Keys, SessionGrant, SessionId};
@@ -120,6 +126,11 @@ pub trait Cloud: Debug + Send + Sync {
 
     /// What a secret holds: user and password. Reads only.
     async fn secret(&self, name: &SecretRef) -> Result<Login, CloudError>;
+
+    /// Who answers what is asked only to find out why something does not work; none where nobody does.
+    fn examiner(&self) -> Option<&dyn Examine> {
+        None
+    }
 }
 
 /// Told each stage of a start once, in order.
