@@ -1,9 +1,9 @@
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
-use crate::{CloudError, DatabaseRef, SecretRef};
+use crate::{CloudError, DatabaseRef, EndClass, SecretRef};
 
 /// What is asked of a cloud only to find out why something does not work, or what it would take.
 ///
@@ -23,14 +23,16 @@ pub trait Examine: Debug + Send + Sync {
     /// The site's tasks of this definition, running or stopped within the last hour, the newest first.
     async fn recent_tasks(&self) -> Result<Vec<TaskFact>, CloudError>;
 
-    /// Whether this user or role may do these things, as its policies say.
+    /// Whether this user or role may do these things, as its policies say; the answers in the order of the wishes. The
+    /// principal may be the ARN of a role's session, as [`Cloud::identity`](crate::Cloud::identity) tells it.
     async fn simulate(
         &self,
         principal: &str,
         wishes: &[Wish],
     ) -> Result<Vec<Permission>, CloudError>;
 
-    /// How one gets from these subnets to AWS.
+    /// How one gets from these subnets to AWS. What matters less and may not be asked for stands in
+    /// [`NetworkFacts::unknown`].
     async fn ways_out(&self, subnets: &[String]) -> Result<NetworkFacts, CloudError>;
 
     /// What these security groups let in and out.
@@ -77,6 +79,8 @@ pub struct DefinitionFacts {
     pub pid_mode: Option<String>,
     /// Whether it may run on Fargate.
     pub fargate: bool,
+    /// Whether it was deregistered: what runs goes on, and nothing more is started of it.
+    pub retired: bool,
     /// Its containers.
     pub containers: Vec<ContainerFacts>,
 }
@@ -107,6 +111,10 @@ pub struct ServiceFacts {
     pub desired: u32,
     /// How many it runs.
     pub running: u32,
+    /// The task definition that its tasks are made of.
+    pub definition: String,
+    /// What it told last, the newest first: why it starts no task, for one.
+    pub events: Vec<String>,
     /// Whether its tasks have ECS Exec.
     pub exec: bool,
     /// Its subnets.
@@ -134,17 +142,38 @@ pub struct TaskFact {
     pub container_reason: Option<String>,
     /// The container's exit code.
     pub exit_code: Option<i32>,
+    /// What kind of end it came to, where it has ended or is ending.
+    pub end: Option<EndClass>,
+    /// When it was asked for.
+    pub created: Option<SystemTime>,
+    /// When it had stopped.
+    pub stopped: Option<SystemTime>,
     /// Who started it.
     pub started_by: Option<String>,
 }
 
 /// One thing that somebody would like to do.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Wish {
     /// `ssm:StartSession`
     pub action: String,
     /// On what; `*` where it has no resource.
     pub resource: String,
+    /// What the call would bring along for the conditions of policies: `iam:PassedToService` and its value, ….
+    pub context: Vec<(String, String)>,
+}
+
+impl Wish {
+    /// To do this on that, with nothing that conditions could ask for.
+    pub fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
+        Self { action: action.into(), resource: resource.into(), context: Vec::new() }
+    }
+
+    /// The same with a value for conditions.
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.context.push((key.into(), value.into()));
+        self
+    }
 }
 
 /// What IAM says to a wish.
@@ -154,6 +183,12 @@ pub struct Permission {
     pub wish: Wish,
     /// The answer.
     pub says: Says,
+    /// The policies that decided, as IAM names them; none where none speaks of it.
+    pub by: Vec<String>,
+    /// Keys that conditions ask for and the wish does not bring along: the answer may be another with them.
+    pub missing: Vec<String>,
+    /// Whether the organisation's policies or a permissions boundary, and not the principal's own, say no.
+    pub from_above: bool,
 }
 
 /// IAM's three answers.
@@ -172,12 +207,17 @@ pub enum Says {
 pub struct NetworkFacts {
     /// Their VPC.
     pub vpc: String,
-    /// Whether the VPC answers names, and gives endpoints theirs.
-    pub dns: bool,
+    /// Whether the VPC answers names (`enableDnsSupport`); none where it is not known.
+    pub dns: Option<bool>,
+    /// Whether the VPC gives names (`enableDnsHostnames`), which the private names of endpoints need beside the above;
+    /// none where it is not known.
+    pub hostnames: Option<bool>,
     /// Each subnet's way out.
     pub subnets: Vec<SubnetFacts>,
-    /// The interface endpoints of the VPC.
+    /// The endpoints of the VPC: those with a network interface, and gateways.
     pub endpoints: Vec<EndpointFacts>,
+    /// What could not be asked for want of a permission, and is left out above.
+    pub unknown: Vec<CloudError>,
 }
 
 /// One subnet's way out.
@@ -202,6 +242,8 @@ pub struct RouteFacts {
     pub gateway: String,
     /// Whether that gateway is there and works; a black hole is not.
     pub works: bool,
+    /// How it is, where it does not work: `blackhole`, `failed`, `deleting`, `private`, ….
+    pub state: Option<String>,
 }
 
 /// One endpoint of a VPC.
@@ -215,8 +257,10 @@ pub struct EndpointFacts {
     pub available: bool,
     /// Whether the service's usual name leads to it.
     pub private_dns: bool,
-    /// The subnets that it stands in.
+    /// The subnets that it stands in; none of a gateway.
     pub subnets: Vec<String>,
+    /// The route tables that lead to it, where it is a gateway.
+    pub route_tables: Vec<String>,
     /// Its security groups.
     pub security_groups: Vec<String>,
 }
@@ -239,12 +283,19 @@ pub struct GroupFacts {
 /// One rule of a security group.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RuleFacts {
-    /// The first port; none where all protocols and ports are meant.
+    /// The first port and the last; none where all are meant.
     pub ports: Option<(u16, u16)>,
     /// Whether TCP is meant.
     pub tcp: bool,
     /// Whom it is about.
     pub peer: PeerFacts,
+}
+
+impl RuleFacts {
+    /// Whether a TCP port falls under it.
+    pub fn covers(&self, port: u16) -> bool {
+        self.tcp && self.ports.is_none_or(|(first, last)| (first..=last).contains(&port))
+    }
 }
 
 /// Whom a rule is about.
@@ -265,7 +316,7 @@ pub struct DatabaseFacts {
     pub id: String,
     /// `available`, `stopped`, `creating`, …
     pub status: String,
-    /// Its VPC.
+    /// Its VPC, where it is told.
     pub vpc: Option<String>,
     /// Its security groups.
     pub security_groups: Vec<String>,
@@ -288,6 +339,10 @@ pub struct SecretFacts {
     pub arn: String,
     /// When it was last rotated or changed, in RFC 3339.
     pub changed: Option<String>,
+    /// Whether it is rotated by itself.
+    pub rotates: bool,
+    /// Whether it is to be deleted, and cannot be read any more.
+    pub deleted: bool,
     /// The key that it is encrypted with, where it is not AWS's own.
     pub kms_key: Option<String>,
 }
@@ -304,6 +359,8 @@ pub struct Skew {
 /// What stands between this machine and AWS.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct GatewayFacts {
+    /// The host that was asked.
+    pub host: String,
     /// The proxy that is used, without its password.
     pub proxy: Option<String>,
     /// Who vouches for the certificate of whoever answers, where it is not believed.
