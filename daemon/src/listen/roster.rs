@@ -52,6 +52,16 @@ impl Roster {
         Some((problem.clone(), now.saturating_duration_since(*at)))
     }
 
+    /// How many bytes have gone to a target's database and come from it, those of visits that have ended too.
+    pub fn moved(&self, target: &str) -> (u64, u64) {
+        let book = self.book();
+        let ended = book.ended.get(target).copied().unwrap_or_default();
+        let here = book.guests.values().filter(|guest| guest.target == target);
+        here.fold(ended, |(inward, outward), guest| {
+            (inward + guest.moved.inward(), outward + guest.moved.outward())
+        })
+    }
+
     /// How many visits a target has.
     pub fn count(&self, target: &str) -> u32 {
         let here = self.book().guests.values().filter(|guest| guest.target == target).count();
@@ -138,7 +148,11 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.roster.book().guests.remove(&self.id);
+        let mut book = self.roster.book();
+        book.guests.remove(&self.id);
+        let (inward, outward) = book.ended.entry(self.guest.target.clone()).or_default();
+        *inward += self.guest.moved.inward();
+        *outward += self.guest.moved.outward();
     }
 }
 
@@ -147,6 +161,8 @@ struct Book {
     last: u64,
     guests: BTreeMap<u64, Arc<Guest>>,
     troubles: BTreeMap<String, (Problem, Instant)>,
+    /// What the visits moved that have ended, inward and outward.
+    ended: BTreeMap<String, (u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -218,6 +234,20 @@ mod tests {
         assert_eq!((roster.len(), roster.count("b")), (1, 1));
         drop(two);
         assert!(roster.is_empty());
+    }
+
+    #[test]
+    fn what_a_visit_moved_is_counted_beyond_its_end_and_for_its_target_alone() {
+        let (roster, (clock, _)) = (Roster::default(), Clock::by_hand());
+        let (one, two) = (enter(&roster, "a", &clock), enter(&roster, "a", &clock));
+        one.moved().count_inward(10, clock.now());
+        two.moved().count_outward(7, clock.now());
+        assert_eq!(roster.moved("a"), (10, 7));
+        drop(one);
+        two.moved().count_inward(1, clock.now());
+        assert_eq!(roster.moved("a"), (11, 7));
+        drop(two);
+        assert_eq!((roster.moved("a"), roster.moved("b")), ((11, 7), (0, 0)));
     }
 
     #[test]

@@ -18,6 +18,8 @@ use super::{Route, TunnelFailure, key_of};
 pub(super) struct Fleet {
     berths: HashMap<TaskId, Berth>,
     last_number: u64,
+    /// How often a tunnel to a target was away and came back.
+    resumes: HashMap<String, u64>,
 }
 
 /// Which tunnels go together: those through one bastion to one remote.
@@ -280,6 +282,16 @@ impl Fleet {
         let bundles = self.berths.values().flat_map(|berth| berth.bundles.values());
         let bundles = bundles.filter(|bundle| bundle.route.target.name == target);
         bundles.flat_map(|bundle| &bundle.members).filter_map(Member::opened).collect()
+    }
+
+    /// A tunnel to this target was away and is back.
+    pub(super) fn resumed(&mut self, target: &str) {
+        *self.resumes.entry(target.to_owned()).or_default() += 1;
+    }
+
+    /// How often one was.
+    pub(super) fn resumes(&self, target: &str) -> u64 {
+        self.resumes.get(target).copied().unwrap_or(0)
     }
 
     /// Whether one for this route stands.

@@ -217,6 +217,11 @@ impl Tunnels {
         self.fleet().of_target(target).iter().filter(|opened| !opened.tunnel.is_closed()).count()
     }
 
+    /// How often a tunnel to a target was away and came back since the daemon started.
+    pub fn resumes(&self, target: &str) -> u64 {
+        self.fleet().resumes(target)
+    }
+
     /// Why a target's visits stand still, where they do: the longest pause of its tunnels.
     pub fn pause(&self, target: &str) -> Option<Pause> {
         let opened = self.fleet().of_target(target);

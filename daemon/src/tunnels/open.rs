@@ -224,6 +224,7 @@ impl Tunnels {
         match (told, state) {
             (Told::Live, State::Live) => Told::Live,
             (Told::Away | Told::Troubled, State::Live) => {
+                self.fleet().resumed(&route.target.name);
                 events.tell(name, EventKind::TunnelResumed, "tunnel resumed");
                 if told == Told::Troubled {
                     self.trouble(route, Trouble::Over);

@@ -6,13 +6,16 @@
 //!      ├─ a call ───► Exchange ──► one JSON body, or the reason why not   (exchange.rs)
 //!      └─ a stream ─► Exchange ──► Lines<T>, one JSON object each         (lines.rs)
 //! ```
+//!
+//! What needs no bastion is answered without a daemon, too: by `bastiond --oneshot`, started for that call (oneshot.rs).
 
 mod dial;
 mod error;
 mod exchange;
 mod lines;
+mod oneshot;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Method;
@@ -22,16 +25,19 @@ use serde::de::DeserializeOwned;
 pub use self::error::{ClientError, Oddity, Tried, Why};
 use self::exchange::Exchange;
 pub use self::lines::Lines;
+use self::oneshot::Oneshot;
+pub use self::oneshot::daemon_program;
 use crate::paths::{Env, control_sockets};
 use crate::{
     Audit, CloseAnswer, CloseRequest, ConfigReport, Cost, Event, GroupBy, Health, OpenEvent,
-    OpenRequest, Password, ReloadAnswer, Status, Targets, Timestamp, Version,
+    OpenRequest, Password, ReloadAnswer, Status, Targets, TestAnswer, Timestamp, Version,
 };
 
 /// The daemon, as a program sees it that talks to it.
 #[derive(Clone, Debug)]
 pub struct Client {
     places: Vec<PathBuf>,
+    oneshot: Option<Oneshot>,
 }
 
 /// Which events are wanted.
@@ -61,12 +67,17 @@ pub struct LedgerWanted {
 impl Client {
     /// A client that looks where the environment of this process says.
     pub fn of_process() -> Self {
-        Self::new(control_sockets(&Env::of_process()))
+        Self { oneshot: Some(Oneshot::new(None)), ..Self::new(control_sockets(&Env::of_process())) }
+    }
+
+    /// Nobody but a `bastiond --oneshot` that reads this config file, or the usual one.
+    pub fn without_daemon(config: Option<&Path>) -> Self {
+        Self { places: Vec::new(), oneshot: Some(Oneshot::new(config)) }
     }
 
     /// A client that tries these places in this order.
     pub fn new(places: Vec<PathBuf>) -> Self {
-        Self { places }
+        Self { places, oneshot: None }
     }
 
     /// The daemon and all its targets at this moment.
@@ -76,7 +87,7 @@ impl Client {
 
     /// Every target of the config.
     pub async fn targets(&self) -> Result<Targets, ClientError> {
-        self.get("/v1/targets".into(), QUICK).await
+        self.office_get("/v1/targets".into(), QUICK).await
     }
 
     /// Starts a target's bastion and tells how it goes. To stop listening does not stop the start.
@@ -100,9 +111,15 @@ impl Client {
         self.call(Method::POST, path, Some(body(request)), SLOW).await
     }
 
+    /// Speaks to a target's database over the way that every visitor takes; where no bastion runs it is started first.
+    pub async fn test(&self, target: &str) -> Result<TestAnswer, ClientError> {
+        let path = format!("/v1/targets/{}/test", escaped(target));
+        self.call(Method::POST, path, None, SLOW).await
+    }
+
     /// A target's password, fresh from where it is kept.
     pub async fn password(&self, target: &str) -> Result<Password, ClientError> {
-        self.get(format!("/v1/targets/{}/password", escaped(target)), SLOW).await
+        self.office_get(format!("/v1/targets/{}/password", escaped(target)), SLOW).await
     }
 
     /// What happened, oldest first; with `follow` also what is going to happen, without an end.
@@ -159,6 +176,38 @@ impl Client {
         deadline: Duration,
     ) -> Result<T, ClientError> {
         self.send(method, path, body, deadline).await?.json(deadline).await
+    }
+
+    /// A call that needs no bastion.
+    async fn office_get<T: DeserializeOwned>(
+        &self,
+        path: String,
+        deadline: Duration,
+    ) -> Result<T, ClientError> {
+        self.office_call(Method::GET, path, None, deadline).await
+    }
+
+    /// A call that needs no bastion: the daemon answers, and where none runs, or one that is too old to know the call, a
+    /// `bastiond --oneshot`.
+    async fn office_call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: String,
+        body: Option<Vec<u8>>,
+        deadline: Duration,
+    ) -> Result<T, ClientError> {
+        let asked = match self.send(method.clone(), path.clone(), body.clone(), deadline).await {
+            Ok(exchange) => exchange.json(deadline).await,
+            Err(error) => Err(error),
+        };
+        let (Some(oneshot), Err(ClientError::NotRunning { .. } | ClientError::UnknownCall { .. })) =
+            (&self.oneshot, &asked)
+        else {
+            return asked;
+        };
+        // Without the program it stays as it was.
+        let Ok((stream, _child)) = oneshot.start() else { return asked };
+        Exchange::begin(stream, method, path, body, deadline).await?.json(deadline).await
     }
 
     async fn send(

@@ -7,7 +7,9 @@
 //! | `GET /v1/targets` | | [`Targets`] |
 //! | `POST /v1/targets/{name}/open` | [`OpenRequest`] | lines of [`OpenEvent`] |
 //! | `POST /v1/targets/{name}/close` | [`CloseRequest`] | [`CloseAnswer`], or 409 with [`Refused`] |
+//! | `POST /v1/targets/{name}/test` | | [`TestAnswer`] |
 //! | `GET /v1/targets/{name}/password` | | [`Password`] |
+//! | `GET /v1/targets/{name}/by_hand` | | [`ByHand`] |
 //! | `GET /v1/events?follow=true&since=N&target=T` | | lines of [`Event`] |
 //! | `GET /v1/cost?since=T&until=T&by=target` | | [`Cost`] |
 //! | `GET /v1/audit?since=T&until=T&target=T&by=day` | | [`Audit`] |
@@ -24,6 +26,7 @@ pub mod client;
 pub mod paths;
 
 mod audit;
+mod by_hand;
 mod config;
 mod cost;
 mod event;
@@ -33,12 +36,14 @@ mod problem;
 mod reload;
 mod status;
 mod target;
+mod test;
 mod version;
 
 pub use audit::{
     Audit, AuditRecord, AuditRow, BastionEndedRecord, BastionStartedRecord, RefusedRecord, Size,
     TunnelClosedRecord, TunnelOpenedRecord, VisitRecord, Visitor,
 };
+pub use by_hand::{ByHand, ByHandStep};
 pub use config::{ConfigFault, ConfigReport};
 pub use cost::{Cost, CostRow, CostSum, GroupBy, Price};
 pub use event::{Event, EventKind};
@@ -50,6 +55,7 @@ pub use problem::{ErrorBody, Problem, ProblemKind};
 pub use reload::{AlteredTarget, DroppedTarget, ReloadAnswer};
 pub use status::{KeptUp, Paused, Stage, State, Status, TargetStatus, VisitStatus, WaitsFor};
 pub use target::{Engine, TargetInfo, Targets};
+pub use test::{Login, TestAnswer, Tls};
 pub use version::{Health, Version};
 
 /// The version of every shape in this crate; it changes only when an old meaning can no longer be kept.

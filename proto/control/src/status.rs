@@ -96,6 +96,15 @@ pub struct TargetStatus {
     /// What its bastions have cost today, in US dollars; none where no price is known, or where it had none.
     #[serde(default)]
     pub today_usd: Option<f64>,
+    /// Bytes from visitors to the database since the daemon started, those of visits that have ended too.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Bytes from the database to visitors since the daemon started, those of visits that have ended too.
+    #[serde(default)]
+    pub bytes_out: u64,
+    /// How often a tunnel to it was away and came back, since the daemon started.
+    #[serde(default)]
+    pub resumes: u64,
 }
 
 /// Why visits stand still.

@@ -88,6 +88,8 @@ fn a_word_of_a_newer_version_reads_as_the_last_resort() {
     assert_eq!(read::<EventKind>("eclipse"), EventKind::Unknown);
     assert_eq!(read::<Engine>("eclipse"), Engine::Other);
     assert_eq!(read::<WaitsFor>("eclipse"), WaitsFor::Unknown);
+    assert_eq!(read::<Tls>("eclipse"), Tls::Unknown);
+    assert_eq!(read::<Login>("eclipse"), Login::Unknown);
     assert_eq!(read::<GroupBy>("eclipse"), GroupBy::Unknown);
     let line = json!({ "record": "eclipse", "time": "2026-01-02T03:04:05Z", "sun": 1 });
     assert_eq!(serde_json::from_value::<AuditRecord>(line).unwrap(), AuditRecord::Unknown);
@@ -109,6 +111,7 @@ fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
     match name {
         "audit" => through::<Audit>(text),
         "audit_record" => through::<AuditRecord>(text),
+        "by_hand" => through::<ByHand>(text),
         "close_answer" => through::<CloseAnswer>(text),
         "close_request" => through::<CloseRequest>(text),
         "config_report" => through::<ConfigReport>(text),
@@ -126,6 +129,7 @@ fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
         "stages" => through::<Vec<Stage>>(text),
         "status" => through::<Status>(text),
         "targets" => through::<Targets>(text),
+        "test_answer" => through::<TestAnswer>(text),
         "version" => through::<Version>(text),
         other => panic!("no type is called {other}"),
     }
@@ -136,6 +140,7 @@ fn samples() -> Vec<(&'static str, String)> {
     vec![
         ("audit.records", pretty(&audit())),
         ("audit.sums", pretty(&audit_sums())),
+        ("by_hand", pretty(&by_hand())),
         ("close_answer", pretty(&close_answer())),
         ("close_request", pretty(&CloseRequest { force: true })),
         ("config_report.faulty", pretty(&faulty())),
@@ -159,6 +164,7 @@ fn samples() -> Vec<(&'static str, String)> {
         ("stages", pretty(&STAGES)),
         ("status", pretty(&status())),
         ("targets", pretty(&targets())),
+        ("test_answer", pretty(&test_answer())),
         ("version", pretty(&version())),
     ]
 }
@@ -315,6 +321,22 @@ fn not_reloaded() -> ReloadAnswer {
     }
 }
 
+fn by_hand() -> ByHand {
+    ByHand {
+        schema_version: SCHEMA_VERSION,
+        target: "prod-db".into(),
+        account: Some("123456789012".into()),
+        region: Some("ap-northeast-1".into()),
+        profile: Some("prod".into()),
+        steps: vec![ByHandStep {
+            title: "Find the database".into(),
+            comments: vec!["RDS instance orders".into()],
+            commands: vec!["HOST=$(aws rds describe-db-instances)".into()],
+            unknown: Some("not permitted to call rds:DescribeDBInstances".into()),
+        }],
+    }
+}
+
 fn close_answer() -> CloseAnswer {
     CloseAnswer { schema_version: 1, target: "prod-db".into(), was: State::Ready, visits_ended: 2 }
 }
@@ -447,6 +469,28 @@ fn target() -> TargetStatus {
             counts_for_seconds: Some(780),
         }),
         today_usd: Some(0.0105),
+        bytes_in: 4096,
+        bytes_out: 8192,
+        resumes: 3,
+    }
+}
+
+fn test_answer() -> TestAnswer {
+    TestAnswer {
+        schema_version: 1,
+        target: "prod-db".into(),
+        engine: Engine::Postgres,
+        address: "127.0.0.1:15432".into(),
+        task: Some(TASK.into()),
+        server_version: Some("15.8".into()),
+        tls: Some(Tls::NotVerified),
+        login: Login::Done,
+        user: Some("postgres".into()),
+        database: Some("neuraKnot".into()),
+        answer_seconds: Some(0.0625),
+        login_seconds: Some(0.25),
+        round_trip_seconds: Some(0.03125),
+        round_trips: 5,
     }
 }
 
