@@ -29,8 +29,9 @@ use self::oneshot::Oneshot;
 pub use self::oneshot::daemon_program;
 use crate::paths::{Env, control_sockets};
 use crate::{
-    Audit, CloseAnswer, CloseRequest, ConfigReport, Cost, Event, GroupBy, Health, OpenEvent,
-    OpenRequest, Password, ReloadAnswer, Status, Targets, TestAnswer, Timestamp, Version,
+    Audit, CloseAnswer, CloseRequest, ConfigReport, Cost, DoctorReport, Event, GroupBy, Health,
+    OpenEvent, OpenRequest, Password, ReloadAnswer, Status, Targets, TestAnswer, Timestamp,
+    Version,
 };
 
 /// The daemon, as a program sees it that talks to it.
@@ -128,6 +129,12 @@ impl Client {
         // Nothing may happen for days.
         let silence = if wanted.follow { None } else { Some(QUICK) };
         Ok(exchange.lines(silence))
+    }
+
+    /// What is wrong with a target, or with all of them, and what helps.
+    pub async fn doctor(&self, target: Option<&str>) -> Result<DoctorReport, ClientError> {
+        let target = target.map(|name| format!("target={}", escaped(name)));
+        self.office_get(with_query("/v1/doctor", [target]), EXAMINATION).await
     }
 
     /// What bastions have cost.
@@ -269,6 +276,8 @@ fn escaped(name: &str) -> String {
 const QUICK: Duration = Duration::from_secs(10);
 /// How long an answer may take for which the daemon asks AWS, with its retries.
 const SLOW: Duration = Duration::from_secs(60);
+/// How long an examination may take: a little more than the daemon itself allows it.
+const EXAMINATION: Duration = Duration::from_secs(120);
 /// How long a start may say nothing: longer than any stage takes, for the daemon has a deadline of its own.
 const START_SILENCE: Duration = Duration::from_secs(15 * 60);
 

@@ -11,6 +11,7 @@
 //! | `GET /v1/targets/{name}/password` | | [`Password`] |
 //! | `GET /v1/targets/{name}/by_hand` | | [`ByHand`] |
 //! | `GET /v1/events?follow=true&since=N&target=T` | | lines of [`Event`] |
+//! | `GET /v1/doctor?target=T` | | [`DoctorReport`] |
 //! | `GET /v1/cost?since=T&until=T&by=target` | | [`Cost`] |
 //! | `GET /v1/audit?since=T&until=T&target=T&by=day` | | [`Audit`] |
 //! | `POST /v1/reload` | | [`ReloadAnswer`] |
@@ -29,6 +30,7 @@ mod audit;
 mod by_hand;
 mod config;
 mod cost;
+mod doctor;
 mod event;
 mod open;
 mod password;
@@ -46,6 +48,7 @@ pub use audit::{
 pub use by_hand::{ByHand, ByHandStep};
 pub use config::{ConfigFault, ConfigReport};
 pub use cost::{Cost, CostRow, CostSum, GroupBy, Price};
+pub use doctor::{Check, CheckStatus, DoctorReport};
 pub use event::{Event, EventKind};
 pub use jiff::Timestamp;
 pub use jiff::civil::Date;

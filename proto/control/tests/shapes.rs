@@ -69,6 +69,9 @@ fn every_word_of_json_is_the_word_that_people_see() {
     for engine in [Engine::Postgres, Engine::Mysql, Engine::Other] {
         assert_eq!(json!(engine), json!(engine.word()));
     }
+    for status in CHECK_STATUSES {
+        assert_eq!(json!(status), json!(status.word()));
+    }
     for by in [GroupBy::Target, GroupBy::Day] {
         assert_eq!(json!(by), json!(by.word()));
     }
@@ -88,6 +91,7 @@ fn a_word_of_a_newer_version_reads_as_the_last_resort() {
     assert_eq!(read::<EventKind>("eclipse"), EventKind::Unknown);
     assert_eq!(read::<Engine>("eclipse"), Engine::Other);
     assert_eq!(read::<WaitsFor>("eclipse"), WaitsFor::Unknown);
+    assert_eq!(read::<CheckStatus>("eclipse"), CheckStatus::Skip);
     assert_eq!(read::<Tls>("eclipse"), Tls::Unknown);
     assert_eq!(read::<Login>("eclipse"), Login::Unknown);
     assert_eq!(read::<GroupBy>("eclipse"), GroupBy::Unknown);
@@ -116,6 +120,7 @@ fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
         "close_request" => through::<CloseRequest>(text),
         "config_report" => through::<ConfigReport>(text),
         "cost" => through::<Cost>(text),
+        "doctor_report" => through::<DoctorReport>(text),
         "error_body" => through::<ErrorBody>(text),
         "event" => through::<Event>(text),
         "event_kinds" => through::<Vec<EventKind>>(text),
@@ -146,6 +151,7 @@ fn samples() -> Vec<(&'static str, String)> {
         ("config_report.faulty", pretty(&faulty())),
         ("config_report.good", pretty(&good())),
         ("cost", pretty(&cost())),
+        ("doctor_report", pretty(&doctor_report())),
         ("error_body", pretty(&ErrorBody::from(problem()))),
         ("event.plain", pretty(&event())),
         ("event.problem", pretty(&trouble())),
@@ -287,6 +293,58 @@ fn cost() -> Cost {
             usd_per_hour: Some(0.0154),
             dated: Some("2026-01-01".parse().unwrap()),
         }],
+    }
+}
+
+fn doctor_report() -> DoctorReport {
+    let reach = "sg-0db allows 5432 only from sg-0app; the bastion uses sg-0prx";
+    let fix = "aws ec2 authorize-security-group-ingress --group-id sg-0db --protocol tcp \
+               --port 5432 --source-group sg-0prx";
+    let check = |name: &str, status| Check {
+        name: name.into(),
+        site: Some("prod".into()),
+        target: None,
+        status,
+        words: "as it should be".into(),
+        code: None,
+        details: Vec::new(),
+        fix: None,
+        problem: None,
+        grant: None,
+        because: None,
+    };
+    DoctorReport {
+        schema_version: 1,
+        version: "0.1.0".into(),
+        time: time("2026-01-02T03:04:05Z"),
+        live: true,
+        targets: vec!["prod-db".into()],
+        checks: vec![
+            check("credentials", CheckStatus::Ok),
+            Check {
+                target: Some("prod-db".into()),
+                words: reach.into(),
+                code: Some("D10".into()),
+                details: vec!["looked at in vpc-0a".into()],
+                fix: Some(fix.into()),
+                problem: Some(
+                    Problem::new("D10", ProblemKind::DatabaseUnreachable, reach).hint(fix),
+                ),
+                ..check("database reach", CheckStatus::Fail)
+            },
+            Check {
+                target: Some("prod-db".into()),
+                grant: Some("rds:DescribeDBInstances".into()),
+                ..check("rds status", CheckStatus::Unknown)
+            },
+            Check {
+                target: Some("prod-db".into()),
+                because: Some("database reach".into()),
+                ..check("tunnel", CheckStatus::Skip)
+            },
+        ],
+        problems: 1,
+        unknown: 1,
     }
 }
 
@@ -557,6 +615,9 @@ const KINDS: [ProblemKind; 12] = [
     ProblemKind::DoctorFound,
     ProblemKind::Bug,
 ];
+
+const CHECK_STATUSES: [CheckStatus; 4] =
+    [CheckStatus::Ok, CheckStatus::Fail, CheckStatus::Unknown, CheckStatus::Skip];
 
 const STAGES: [Stage; 6] = [
     Stage::Discovering,
