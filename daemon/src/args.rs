@@ -20,6 +20,10 @@ pub struct Args {
     #[arg(long, requires = "check")]
     pub json: bool,
 
+    /// Answer what needs no bastion on the socket that is standard input, and leave; bastionctl starts us so
+    #[arg(long, hide = true, conflicts_with = "check")]
+    pub oneshot: bool,
+
     /// Keep the lock, the installation's id and sockets here [default: the user's state directory]
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,

@@ -71,9 +71,18 @@ fn closed(target: &Target) -> Problem {
 
 /// The config cannot be used, and the daemon goes on with the one before.
 pub fn config_faulty(faults: &[ConfigFault]) -> Problem {
+    faulty(faults, ": the daemon goes on with the one before")
+}
+
+/// The config cannot be used, and there is none before it.
+pub fn config_unusable(faults: &[ConfigFault]) -> Problem {
+    faulty(faults, "")
+}
+
+fn faulty(faults: &[ConfigFault], so: &str) -> Problem {
     let message = match faults.len() {
-        1 => "the config has a fault: the daemon goes on with the one before".to_owned(),
-        many => format!("the config has {many} faults: the daemon goes on with the one before"),
+        1 => format!("the config has a fault{so}"),
+        many => format!("the config has {many} faults{so}"),
     };
     let place = |fault: &ConfigFault| match fault.line {
         Some(line) => format!("line {line}: {} {}", fault.key, fault.reason),
@@ -126,6 +135,13 @@ pub fn no_such_call(path: &str) -> Problem {
     Problem::new("D32", Sort::NotFound, format!("there is no call {path}"))
         .hint("GET /v1/status, /v1/targets, /v1/events, /v1/cost, /v1/audit, /v1/config, /v1/health, /v1/version")
         .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/reload")
+}
+
+/// A call that only a running daemon can answer.
+pub fn needs_daemon(path: &str) -> Problem {
+    Problem::new("D32", Sort::NotRunning, "this needs the running daemon")
+        .because(format!("{path} is about its bastions and visits"))
+        .hint("bastionctl service start")
 }
 
 /// What the config does not let in has come.

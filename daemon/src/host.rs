@@ -10,7 +10,8 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::net::UnixListener;
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -152,6 +153,18 @@ pub fn inherited_control_socket() -> io::Result<Option<UnixListener>> {
     let Some(socket) = inherited.take_unix_listener(0)? else { return Ok(None) };
     socket.set_nonblocking(true)?;
     Ok(Some(socket))
+}
+
+/// The socket that `bastionctl` has started us with, as standard input: it stands for one caller.
+pub fn inherited_caller() -> io::Result<UnixStream> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    match socket.peer_addr() {
+        Ok(_) => Ok(socket),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "standard input is no socket of a caller: bastionctl starts --oneshot by itself",
+        )),
+    }
 }
 
 /// The user that this process acts as, who alone may use the control socket.

@@ -15,12 +15,15 @@ fn main() -> ExitCode {
     if args.check {
         return check(&args);
     }
+    if args.oneshot {
+        return oneshot(&args);
+    }
     // Before any other thread runs: it changes the environment.
     let inherited = match host::inherited_control_socket() {
         Ok(inherited) => inherited,
         Err(err) => return fail(&err, FAILED),
     };
-    log(args.log.as_deref());
+    log(args.log.as_deref(), USUAL_LOG);
     let config = match config::load(args.config.as_deref()) {
         Ok(config) => config,
         Err(faults) => {
@@ -73,13 +76,33 @@ fn check(args: &Args) -> ExitCode {
     code
 }
 
+/// `--oneshot`: answers one caller on the socket that it gave us as standard input.
+fn oneshot(args: &Args) -> ExitCode {
+    // The caller's person reads stderr: only what nothing else tells.
+    log(args.log.as_deref(), "error");
+    let socket = match host::inherited_caller() {
+        Ok(socket) => socket,
+        Err(err) => return fail(&err, USAGE),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(err) => return fail(&err, FAILED),
+    };
+    let loaded = config::load(args.config.as_deref());
+    let ended = runtime.block_on(run::oneshot(loaded, args.state_dir.clone(), socket));
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => fail(&err, exit_code(&err)),
+    }
+}
+
 /// To stderr, which a service manager puts into its journal, with the journal's own time there.
-fn log(filter: Option<&str>) {
+fn log(filter: Option<&str>, usual: &str) {
     let named = filter.map(str::to_owned).or_else(|| std::env::var("BASTION_LOG").ok());
     let filter = match named.as_deref().map(str::parse::<EnvFilter>) {
         Some(Ok(filter)) => filter,
-        // The SDK's own stories are told only to who asks for them.
-        Some(Err(_)) | None => EnvFilter::new("info,aws=warn,aws_config=warn,hyper=warn"),
+        Some(Err(_)) | None => EnvFilter::new(usual),
     };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -121,6 +144,9 @@ fn say(text: &str) {
     // Nobody there to read it is no reason to fail differently.
     writeln!(io::stderr(), "{}", text.trim_end()).ok();
 }
+
+/// The SDK's own stories are told only to who asks for them.
+const USUAL_LOG: &str = "info,aws=warn,aws_config=warn,hyper=warn";
 
 /// Enough for two cores' worth of visits; each costs a stack.
 const WORKERS: usize = 2;

@@ -1,7 +1,7 @@
 //! READ THIS FIRST: start in order, wait, stop in reverse.
 
 use std::io;
-use std::os::unix::net::UnixListener as StdUnixListener;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::config::{Config, Target};
-use crate::control::{self, CloudMaker, Desk, Pair, Running};
+use crate::config::{Config, Faults, Target};
+use crate::control::{self, CloudMaker, Desk, Office, Pair, Running};
 use crate::events::Events;
 use crate::explain;
 use crate::host::{self, Asked, Notice};
@@ -221,6 +221,29 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     }
     drop(state);
     tasks.failure().map_or(Ok(()), |reason| Err(RunError::Vital(reason)))
+}
+
+/// Answers one caller what needs no bastion, from a config that may be faulty: no lock, no listener, nothing started.
+pub async fn oneshot(
+    loaded: Result<Config, Faults>,
+    state_dir: Option<PathBuf>,
+    caller: UnixStream,
+) -> Result<(), RunError> {
+    let state_dir = state_dir.map_or_else(|| paths::state_dir(&Env::of_process()), Ok)?;
+    let (config, faults) = match loaded {
+        Ok(config) => (config, None),
+        Err(faults) => (Config::default(), Some(Arc::new(faults))),
+    };
+    let targets = with_clouds(&config, &[]);
+    let office = Office {
+        running: Running::new(config, targets),
+        faults,
+        clouds: CloudMaker::new(with_clouds),
+        engines: Engines::remembered(&state_dir),
+        state_dir,
+        live: None,
+    };
+    control::serve_one(caller, office).await.map_err(RunError::Socket)
 }
 
 /// Why the daemon did not start, or did not go on.

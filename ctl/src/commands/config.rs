@@ -1,10 +1,9 @@
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use bastion_api::client::{Client, ClientError};
+use bastion_api::client::{Client, ClientError, daemon_program};
 use bastion_api::paths::{self, Env};
 use bastion_api::{ConfigFault, ConfigReport, Problem, ProblemKind, SCHEMA_VERSION};
 use clap::{Args, Subcommand};
@@ -154,14 +153,6 @@ async fn checked(file: Option<&Path>) -> Result<ConfigReport, Failure> {
         let last = said.lines().last().unwrap_or("it said nothing");
         failed(format!("{last} ({})", output.status))
     })
-}
-
-/// bastiond beside our own program, where both were installed together; else the one on PATH.
-fn daemon_program() -> PathBuf {
-    let name = OsString::from("bastiond");
-    let ours = std::env::current_exe().ok();
-    let beside = ours.and_then(|ours| Some(ours.parent()?.join(&name)));
-    beside.filter(|path| path.is_file()).unwrap_or_else(|| name.into())
 }
 
 /// Every fault with its place, and what may have been meant.

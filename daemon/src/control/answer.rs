@@ -112,6 +112,11 @@ pub(super) async fn no_such_call(uri: Uri) -> Response {
     json(StatusCode::NOT_FOUND, &ErrorBody::from(problem))
 }
 
+/// Any path that only a running daemon answers.
+pub(super) async fn needs_daemon(uri: Uri) -> Response {
+    Failed::from(explain::needs_daemon(uri.path())).into_response()
+}
+
 /// A call's path with another method than the call's.
 pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
     let problem = explain::wrong_method(method.as_str(), uri.path());

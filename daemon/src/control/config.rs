@@ -1,12 +1,15 @@
-//! `config`: what the daemon runs with.
+//! `config`: what the daemon runs with, or would.
 
 use axum::extract::State;
 use bastion_api::ConfigReport;
 
-use super::Desk;
+use super::Office;
 use super::answer::Told;
 
 /// `GET /v1/config`
-pub(super) async fn config(State(desk): State<Desk>) -> Told<ConfigReport> {
-    Told(desk.running.now().config.report())
+pub(super) async fn config(State(office): State<Office>) -> Told<ConfigReport> {
+    match &office.faults {
+        Some(faults) => Told(faults.report()),
+        None => Told(office.running.now().config.report()),
+    }
 }

@@ -8,6 +8,7 @@ mod close;
 mod config;
 mod cost;
 mod events;
+mod office;
 mod open;
 mod password;
 mod peer;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::routing::{get, post};
 use axum::{BoxError, Router, middleware};
 use bastion_api::Timestamp;
@@ -40,6 +41,7 @@ use crate::tasks::Tasks;
 
 use answer::Failed;
 
+pub use office::{Live, Office, serve_one};
 pub use running::{CloudMaker, Loaded, Pair, Running};
 
 /// What the calls work with. Clones share it.
@@ -82,34 +84,50 @@ pub async fn serve(listener: UnixListener, desk: Desk, stop: CancellationToken) 
 }
 
 fn router(desk: Desk) -> Router {
-    // Streams last as long as their listeners want; every other call has its deadline.
-    let streams = Router::new()
-        .route("/v1/targets/{name}/open", post(open::open))
-        .route("/v1/events", get(events::events));
     let calls = Router::new()
         .route("/v1/status", get(status::status))
-        .route("/v1/targets", get(status::targets))
         .route("/v1/targets/{name}/close", post(close::close))
-        .route("/v1/targets/{name}/password", get(password::password))
         .route("/v1/audit", get(audit::audit))
         .route("/v1/cost", get(cost::cost))
         .route("/v1/reload", post(reload::reload))
-        .route("/v1/config", get(config::config))
-        .route("/v1/health", get(status::health))
-        .route("/v1/version", get(version::version))
-        .layer(
-            ServiceBuilder::new()
-                .layer(HandleErrorLayer::new(|_: BoxError| async { Failed::too_slow() }))
-                .timeout(CALL_DEADLINE),
-        );
-    streams
-        .merge(calls)
+        .route("/v1/health", get(status::health));
+    streams()
+        .merge(layered(calls))
+        .merge(layered(office_calls()))
         .fallback(answer::no_such_call)
         .method_not_allowed_fallback(answer::wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_MOST))
         .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
         .layer(middleware::from_fn(peer::admit))
         .with_state(desk)
+}
+
+/// What lasts as long as its listener wants.
+fn streams() -> Router<Desk> {
+    Router::new()
+        .route("/v1/targets/{name}/open", post(open::open))
+        .route("/v1/events", get(events::events))
+        .layer(DefaultBodyLimit::max(BODY_MOST))
+}
+
+/// The calls that need no bastion: `bastiond --oneshot` answers them, too.
+fn office_calls<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Office: FromRef<S>,
+{
+    Router::new()
+        .route("/v1/targets", get(status::targets))
+        .route("/v1/targets/{name}/password", get(password::password))
+        .route("/v1/config", get(config::config))
+        .route("/v1/version", get(version::version))
+}
+
+/// Calls with a deadline, and a limit of what they take.
+fn layered<S: Clone + Send + Sync + 'static>(calls: Router<S>) -> Router<S> {
+    let deadline = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(|_: BoxError| async { Failed::too_slow() }))
+        .timeout(CALL_DEADLINE);
+    calls.layer(deadline).layer(DefaultBodyLimit::max(BODY_MOST))
 }
 
 /// How long a call may take that is not a stream: the longest asks AWS once or twice.

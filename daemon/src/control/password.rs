@@ -3,16 +3,16 @@
 use axum::extract::State;
 use bastion_api::{Password, SCHEMA_VERSION};
 
-use super::Desk;
+use super::Office;
 use super::answer::{Failed, Named, Told};
 use crate::explain;
 
 /// `GET /v1/targets/{name}/password`
 pub(super) async fn password(
-    State(desk): State<Desk>,
+    State(office): State<Office>,
     Named(name): Named,
 ) -> Result<Told<Password>, Failed> {
-    let (target, cloud) = desk.pair(&name)?;
+    let (target, cloud) = office.pair(&name)?;
     let Some(secret) = &target.password else {
         return Err(explain::no_password(&target).into());
     };

@@ -6,11 +6,12 @@ use bastion_api::{
     TargetStatus, Targets, WaitsFor,
 };
 
-use super::Desk;
-use super::answer::Told;
+use super::answer::{Failed, Told};
+use super::{Desk, Office};
 use crate::config::Target;
 use crate::explain;
 use crate::keeper;
+use crate::listen::{self, Engines};
 
 /// `GET /v1/status`
 pub(super) async fn status(State(desk): State<Desk>) -> Told<Status> {
@@ -28,10 +29,15 @@ pub(super) async fn status(State(desk): State<Desk>) -> Told<Status> {
 }
 
 /// `GET /v1/targets`
-pub(super) async fn targets(State(desk): State<Desk>) -> Told<Targets> {
-    let running = desk.running.now();
-    let targets = running.targets.iter().map(|(target, _)| info(&desk, target)).collect();
-    Told(Targets { schema_version: SCHEMA_VERSION, targets })
+pub(super) async fn targets(State(office): State<Office>) -> Result<Told<Targets>, Failed> {
+    let loaded = office.loaded()?;
+    let addresses = |target: &Target| match &office.live {
+        Some(live) => live.listeners.addresses(&target.name),
+        None => listen::meant(target, &office.engines, &office.state_dir),
+    };
+    let of = |target: &Target| info(&office.engines, addresses(target), target);
+    let targets = loaded.targets.iter().map(|(target, _)| of(target)).collect();
+    Ok(Told(Targets { schema_version: SCHEMA_VERSION, targets }))
 }
 
 /// `GET /v1/health`
@@ -75,6 +81,9 @@ pub(super) async fn of(desk: &Desk, name: &str) -> TargetStatus {
         paused: None,
         kept_up: None,
         today_usd: None,
+        bytes_in: 0,
+        bytes_out: 0,
+        resumes: 0,
     })
 }
 
@@ -88,7 +97,8 @@ async fn all(desk: &Desk) -> Vec<TargetStatus> {
 }
 
 fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatus {
-    let TargetInfo { name, site, engine, addresses, port, database, user } = info(desk, target);
+    let TargetInfo { name, site, engine, addresses, port, database, user } =
+        info(&desk.house.engines, desk.listeners.addresses(&target.name), target);
     let mut problems = desk.listeners.problems(&name);
     let keepers = standing.failure.iter().chain(&standing.stuck);
     let keepers = keepers.map(|failure| explain::refusal(target, failure));
@@ -103,6 +113,7 @@ fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatu
         }
     }
     let now = desk.house.clock.now();
+    let (bytes_in, bytes_out) = desk.house.roster.moved(&name);
     let unusable = addresses.is_empty() && !problems.is_empty();
     TargetStatus {
         visits: desk.house.roster.of(&name, &standing.retiring, now),
@@ -129,6 +140,9 @@ fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatu
         paused: paused(desk, target),
         kept_up: desk.house.roster.kept_up(&target.name, target.rules.silent_after, now),
         today_usd: usd(&desk.house.ledger.today(Some(&target.name))),
+        bytes_in,
+        bytes_out,
+        resumes: desk.house.tunnels.resumes(&target.name),
     }
 }
 
@@ -149,8 +163,8 @@ fn count(of: usize) -> u32 {
     u32::try_from(of).unwrap_or(u32::MAX)
 }
 
-fn info(desk: &Desk, target: &Target) -> TargetInfo {
-    let engine = desk.house.engines.known(target).unwrap_or(dbwire::Engine::Other);
+fn info(engines: &Engines, addresses: Vec<String>, target: &Target) -> TargetInfo {
+    let engine = engines.known(target).unwrap_or(dbwire::Engine::Other);
     TargetInfo {
         name: target.name.clone(),
         site: target.site.name.clone(),
@@ -159,8 +173,8 @@ fn info(desk: &Desk, target: &Target) -> TargetInfo {
             dbwire::Engine::Mysql => Engine::Mysql,
             dbwire::Engine::Other => Engine::Other,
         },
-        addresses: desk.listeners.addresses(&target.name),
-        port: crate::listen::port(target),
+        addresses,
+        port: listen::port(target),
         database: target.db_name.clone(),
         user: target.user.clone(),
     }

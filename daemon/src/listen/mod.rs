@@ -29,7 +29,7 @@ mod waiting;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -176,6 +176,22 @@ pub fn port(target: &Target) -> Option<u16> {
         Listen::Address(address) => Some(address.port()),
         Listen::Docker(_) | Listen::Unix => None,
     })
+}
+
+/// Where a target is found while a daemon runs: what the config says, in the words of [`Listeners::addresses`].
+pub fn meant(target: &Target, engines: &Engines, state_dir: &Path) -> Vec<String> {
+    let places = target.listen.iter().flat_map(|listen| match listen {
+        Listen::Loopback(port) => vec![format!("127.0.0.1:{port}"), format!("[::1]:{port}")],
+        Listen::Docker(port) => {
+            shadow::docker_gateway().map(|at| format!("{at}:{port}")).into_iter().collect()
+        }
+        Listen::Unix => {
+            let engine = engines.known(target).unwrap_or(dbwire::Engine::Other);
+            vec![format!("unix:{}", unix::target_socket(state_dir, &target.name, engine).display())]
+        }
+        Listen::Address(address) => vec![address.to_string()],
+    });
+    places.collect()
 }
 
 #[derive(Debug, Default)]

@@ -122,6 +122,16 @@ impl House {
         self.ctl_started(words).finish().await
     }
 
+    /// bastionctl in the daemon's own environment: where no daemon runs, it asks AWS and the config by itself.
+    pub fn ctl_alone(&self, words: &[&str]) -> Command {
+        let mut command = self.program("bastionctl");
+        command.envs(self.sim.env()).envs(self.env.iter().cloned()).args(words);
+        if self.configured {
+            command.env("BASTION_CONFIG", self.path("config.toml"));
+        }
+        command
+    }
+
     /// Starts bastionctl.
     pub fn ctl_started(&self, words: &[&str]) -> Running {
         Running::start(self.program("bastionctl").args(words))
