@@ -97,7 +97,7 @@ async fn all(desk: &Desk) -> Vec<TargetStatus> {
 }
 
 fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatus {
-    let TargetInfo { name, site, engine, addresses, port, database, user } =
+    let TargetInfo { name, site, engine, addresses, port, database, user, danger: _ } =
         info(&desk.house.engines, desk.listeners.addresses(&target.name), target);
     let mut problems = desk.listeners.problems(&name);
     let keepers = standing.failure.iter().chain(&standing.stuck);
@@ -177,5 +177,6 @@ fn info(engines: &Engines, addresses: Vec<String>, target: &Target) -> TargetInf
         port: listen::port(target),
         database: target.db_name.clone(),
         user: target.user.clone(),
+        danger: target.danger,
     }
 }
