@@ -106,8 +106,13 @@ impl Clock {
 
     /// This moment on the calendar, for what people read.
     pub fn calendar(&self) -> Timestamp {
-        Timestamp::now()
+        calendar()
     }
+}
+
+/// This moment on the calendar, where no clock is at hand.
+pub fn calendar() -> Timestamp {
+    Timestamp::now()
 }
 
 /// A moment on the calendar, as the standard library has it.

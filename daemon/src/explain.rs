@@ -130,6 +130,22 @@ pub fn no_password(target: &Target) -> Problem {
     ))
 }
 
+/// A token is wanted for a database of which only the address is known.
+pub fn no_token_for_address(target: &Target, remote: &Remote) -> Problem {
+    let message = format!("no token can be made for {}", target.name);
+    Problem::new("D32", Sort::Usage, message)
+        .because(format!("a token is signed for the database's own name, and {remote} is none"))
+        .hint(format!("rds = \"…\" in place of host under [target.{}]", target.name))
+}
+
+/// A token is wanted, and nobody says for whom.
+pub fn no_user(target: &Target) -> Problem {
+    let message = format!("nothing says who connects to {}", target.name);
+    Problem::new("D32", Sort::Usage, message)
+        .because("a token is signed for one user")
+        .hint(format!("user = \"…\" under [target.{}]", target.name))
+}
+
 /// There is no such call on the control socket.
 pub fn no_such_call(path: &str) -> Problem {
     Problem::new("D32", Sort::NotFound, format!("there is no call {path}"))

@@ -127,11 +127,25 @@ pub trait Cloud: Debug + Send + Sync {
     /// What a secret holds: user and password. Reads only.
     async fn secret(&self, name: &SecretRef) -> Result<Login, CloudError>;
 
+    /// What stands for this user's password at this database, for [`TOKEN_LIFE`] and nowhere else. Made of the login's
+    /// keys alone: nobody is asked whether the database will take it. May be repeated; each is another.
+    async fn token(&self, remote: &Remote, user: &str) -> Result<Secret, CloudError> {
+        Err(CloudError {
+            call: "rds-db:connect",
+            kind: Kind::Invalid,
+            message: format!("nobody here makes tokens for {user} at {remote}"),
+            request_id: None,
+        })
+    }
+
     /// Who answers what is asked only to find out why something does not work; none where nobody does.
     fn examiner(&self) -> Option<&dyn Examine> {
         None
     }
 }
+
+/// How long a token is taken that stands for a password: as long as RDS takes any.
+pub const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// Told each stage of a start once, in order.
 pub type Progress<'a> = &'a (dyn Fn(Stage) + Send + Sync);

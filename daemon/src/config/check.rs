@@ -1,6 +1,7 @@
 //! As written → as meant, or every fault at once.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 use bastion_cloud::{AuroraEndpoint, DatabaseRef, Runs, SecretRef, Select, Site};
@@ -9,7 +10,7 @@ use dbwire::Engine;
 use super::fault::Faults;
 use super::file::{self, At, Field, File, Password, Selection};
 use super::listen::{self, Claims};
-use super::{Config, IDLE_TIMEOUT, START_TIMEOUT, SiteConfig, Target, rules, words};
+use super::{Config, IDLE_TIMEOUT, Proof, START_TIMEOUT, SiteConfig, Target, rules, words};
 
 /// What the file at `path` means. Where a fault was added, what is returned may lack what was at fault.
 pub(super) fn check(path: &Path, file: File, faults: &mut Faults) -> Config {
@@ -177,6 +178,7 @@ impl<'f> Check<'f> {
         let engine = self.maybe(written.engine, Self::engine);
         let password = written.password.given();
         let password = password.and_then(|at| self.password(at, database.as_ref()));
+        let danger = written.danger.given().is_some_and(|at| at.value);
         let db_name = self.maybe(written.database, |check, at| check.plain(at, "database"));
         let user = self.maybe(written.user, |check, at| check.plain(at, "user"));
         let profile = self.maybe(written.profile, |check, at| check.plain(at, "profile"));
@@ -205,6 +207,7 @@ impl<'f> Check<'f> {
             db_name,
             user,
             password,
+            danger,
         })
     }
 
@@ -378,11 +381,11 @@ impl<'f> Check<'f> {
     }
 
     /// Never says the value: somebody may have written the password itself.
-    fn password(&mut self, at: At<Password>, database: Option<&DatabaseRef>) -> Option<SecretRef> {
+    fn password(&mut self, at: At<Password>, database: Option<&DatabaseRef>) -> Option<Proof> {
         match at.value {
             Password::Secret(name) => {
                 if words::made_of(&name.value, "/_+=.@-:!") && name.value.len() <= LONGEST_SECRET {
-                    return Some(SecretRef::Named(name.value));
+                    return Some(Proof::Secret(SecretRef::Named(name.value)));
                 }
                 let hint = "write the secret's name or ARN, as Secrets Manager shows it";
                 self.fault(name.line, "password.secret", "is no name of a secret", hint);
@@ -395,7 +398,7 @@ impl<'f> Check<'f> {
             }
             Password::RdsManaged(flag) => match database? {
                 managed @ (DatabaseRef::Rds(_) | DatabaseRef::Aurora(..)) => {
-                    Some(SecretRef::Managed(managed.clone()))
+                    Some(Proof::Secret(SecretRef::Managed(managed.clone())))
                 }
                 DatabaseRef::Proxy(_) | DatabaseRef::Host(..) => {
                     let hint = "name the secret: password = { secret = \"…\" }";
@@ -404,6 +407,23 @@ impl<'f> Check<'f> {
                     None
                 }
             },
+            Password::Iam(flag) if !flag.value => {
+                let hint = "remove it, or write password = { secret = \"…\" }";
+                self.fault(flag.line, "password.iam", "says nothing when false", hint);
+                None
+            }
+            Password::Iam(flag) => {
+                if let DatabaseRef::Host(host, _) = database?
+                    && host.parse::<IpAddr>().is_ok()
+                {
+                    let hint =
+                        "name it as AWS does: rds = \"…\", or host = \"….rds.amazonaws.com\"";
+                    let reason = "needs the database's own name: a token is signed for it";
+                    self.fault(flag.line, "password.iam", reason, hint);
+                    return None;
+                }
+                Some(Proof::Iam)
+            }
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) struct Daemon {
     pub(super) line: usize,
     pub(super) on_stop: Field<String>,
     pub(super) ca_bundle: Field<String>,
+    pub(super) rds_ca_bundle: Field<String>,
     pub(super) unread_per_stream: Field<String>,
     pub(super) unread_in_all: Field<String>,
 }
@@ -86,6 +87,7 @@ pub(super) struct Target {
     pub(super) database: Field<String>,
     pub(super) user: Field<String>,
     pub(super) password: Field<Password>,
+    pub(super) danger: Field<bool>,
     pub(super) profile: Field<String>,
     pub(super) region: Field<String>,
     pub(super) idle_timeout: Field<String>,
@@ -103,11 +105,12 @@ pub(super) enum Selection {
     Tags(Vec<(At<String>, String)>),
 }
 
-/// `{ secret = "…" }` or `{ rds_managed = true }`
+/// `{ secret = "…" }`, `{ rds_managed = true }` or `{ iam = true }`
 #[derive(Debug)]
 pub(super) enum Password {
     Secret(At<String>),
     RdsManaged(At<bool>),
+    Iam(At<bool>),
 }
 
 /// One item of `listen`.
@@ -228,6 +231,7 @@ fn target(table: NamedTable<'_, '_>, lines: &Lines, faults: &mut Faults) -> Targ
         database: from.text("database"),
         user: from.text("user"),
         password: from.password("password"),
+        danger: from.flag("danger"),
         profile: from.text("profile"),
         region: from.text("region"),
         idle_timeout: from.duration("idle_timeout"),
@@ -246,6 +250,7 @@ fn daemon(table: Table<'_, '_>, lines: &Lines, faults: &mut Faults) -> Daemon {
         line: table.line,
         on_stop: from.text("on_stop"),
         ca_bundle: from.text("ca_bundle"),
+        rds_ca_bundle: from.text("rds_ca_bundle"),
         unread_per_stream: from.text("unread_per_stream"),
         unread_in_all: from.text("unread_in_all"),
     };

@@ -42,6 +42,8 @@ pub struct Config {
     pub on_stop: OnStop,
     /// Certificates of authorities to trust in place of the system's, in a PEM file.
     pub ca_bundle: Option<PathBuf>,
+    /// The authorities that RDS's databases are certified by, in a PEM file, where it is not in its usual place.
+    pub rds_ca_bundle: Option<PathBuf>,
     /// How many bytes are kept for one visitor that does not read them.
     pub unread_per_stream: u64,
     /// How many bytes are kept for all of them together.
@@ -58,6 +60,7 @@ impl Default for Config {
             path: None,
             on_stop: OnStop::default(),
             ca_bundle: None,
+            rds_ca_bundle: None,
             unread_per_stream: UNREAD_PER_STREAM,
             unread_in_all: UNREAD_IN_ALL,
             sites: BTreeMap::new(),
@@ -108,8 +111,19 @@ pub struct Target {
     pub db_name: Option<String>,
     /// The user, for the client lines that we print.
     pub user: Option<String>,
-    /// Where the password is kept.
-    pub password: Option<SecretRef>,
+    /// How its user proves who he is.
+    pub password: Option<Proof>,
+    /// Whether its people want to be warned of it: a production database, mostly.
+    pub danger: bool,
+}
+
+/// How a target's user proves who he is to the database.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Proof {
+    /// By a password that a secret holds.
+    Secret(SecretRef),
+    /// By a token that AWS's IAM vouches for, made anew each time.
+    Iam,
 }
 
 /// What becomes of bastions when the daemon stops.

@@ -234,7 +234,8 @@ impl<'t, 'i> Reader<'t, 'i> {
 
     /// Says nothing of the value itself: somebody may have written the password there.
     pub(super) fn password(&mut self, key: &'static str) -> Field<Password> {
-        let hint = "write { secret = \"NAME\" } for a secret of Secrets Manager, or { rds_managed = true }";
+        let hint = "write { secret = \"NAME\" } for a secret of Secrets Manager, or { rds_managed = true }, \
+                    or { iam = true }";
         let Some(value) = self.get(key) else { return Field::Absent };
         let DeValue::Table(table) = value.get_ref() else {
             return self.wrong(key, value, "a table", format!("no password belongs here: {hint}"));
@@ -242,17 +243,27 @@ impl<'t, 'i> Reader<'t, 'i> {
         let mut inner = self.inside(key, table);
         let secret = inner.text("secret");
         let managed = inner.flag("rds_managed");
+        let iam = inner.flag("iam");
         inner.finish();
-        let reason = match (secret, managed) {
-            (Field::Given(secret), Field::Absent) => {
+        let reason = match (secret, managed, iam) {
+            (Field::Given(secret), Field::Absent, Field::Absent) => {
                 return self.given(value, Password::Secret(secret));
             }
-            (Field::Absent, Field::Given(managed)) => {
+            (Field::Absent, Field::Given(managed), Field::Absent) => {
                 return self.given(value, Password::RdsManaged(managed));
             }
-            (Field::Faulty, _) | (_, Field::Faulty) => return Field::Faulty,
-            (Field::Absent, Field::Absent) => "says neither secret nor rds_managed",
-            (Field::Given(_), Field::Given(_)) => "says both secret and rds_managed",
+            (Field::Absent, Field::Absent, Field::Given(iam)) => {
+                return self.given(value, Password::Iam(iam));
+            }
+            (Field::Faulty, ..) | (_, Field::Faulty, _) | (.., Field::Faulty) => {
+                return Field::Faulty;
+            }
+            (Field::Absent, Field::Absent, Field::Absent) => {
+                "says none of secret, rds_managed and iam"
+            }
+            (Field::Given(_) | Field::Absent, ..) => {
+                "says more than one of secret, rds_managed and iam"
+            }
         };
         self.fault(key, value, reason, hint)
     }

@@ -69,6 +69,7 @@ fn for_the_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
         path: _,
         on_stop: _,
         ca_bundle,
+        rds_ca_bundle: _,
         unread_per_stream,
         unread_in_all,
         sites: _,
@@ -99,6 +100,7 @@ fn changed(old: &Target, new: &Target) -> Vec<&'static str> {
         db_name,
         user,
         password,
+        danger,
     } = old;
     let mut keys = site_changed(site, &new.site);
     keys.extend(differing([
@@ -115,6 +117,7 @@ fn changed(old: &Target, new: &Target) -> Vec<&'static str> {
         ("database", *db_name != new.db_name),
         ("user", *user != new.user),
         ("password", *password != new.password),
+        ("danger", *danger != new.danger),
     ]));
     keys
 }

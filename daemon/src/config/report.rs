@@ -8,7 +8,8 @@ use bastion_cloud::{AuroraEndpoint, DatabaseRef, Runs, SecretRef, Select};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Allow, BastionCommand, Config, Faults, KeepAlive, Listen, Patience, Rules, SiteConfig, Target,
+    Allow, BastionCommand, Config, Faults, KeepAlive, Listen, Patience, Proof, Rules, SiteConfig,
+    Target,
 };
 
 /// Reports what [`super::load`] made of the config, whether it is good or not.
@@ -158,10 +159,12 @@ impl Target {
             "listen": self.listen.iter().map(listen).collect::<Vec<_>>(),
             "database": self.db_name,
             "user": self.user,
-            "password": self.password.as_ref().map(|secret| match secret {
-                SecretRef::Named(name) => json!({ "secret": name }),
-                SecretRef::Managed(_) => json!({ "rds_managed": true }),
+            "password": self.password.as_ref().map(|proof| match proof {
+                Proof::Secret(SecretRef::Named(name)) => json!({ "secret": name }),
+                Proof::Secret(SecretRef::Managed(_)) => json!({ "rds_managed": true }),
+                Proof::Iam => json!({ "iam": true }),
             }),
+            "danger": self.danger,
             "profile": self.site.profile,
             "region": self.site.region,
             "idle_timeout_seconds": self.idle_timeout.as_secs(),

@@ -79,7 +79,10 @@ impl Check<'_> {
         }) {
             config.on_stop = on_stop;
         }
-        config.ca_bundle = self.maybe(written.ca_bundle, |check, at| check.ca_bundle(&at, file));
+        config.ca_bundle =
+            self.maybe(written.ca_bundle, |check, at| check.bundle(&at, "ca_bundle", file));
+        config.rds_ca_bundle =
+            self.maybe(written.rds_ca_bundle, |check, at| check.bundle(&at, "rds_ca_bundle", file));
         let in_all_line = written.unread_in_all.line();
         let per_stream_line = written.unread_per_stream.line();
         let per_stream =
@@ -270,7 +273,7 @@ impl Check<'_> {
     }
 
     /// A file of certificates; beside the config file where its path is not a whole one.
-    fn ca_bundle(&mut self, at: &At<String>, file: &Path) -> Option<PathBuf> {
+    fn bundle(&mut self, at: &At<String>, key: &str, file: &Path) -> Option<PathBuf> {
         let written = Path::new(&at.value);
         let path = file.parent().unwrap_or(Path::new("")).join(written);
         if !at.value.is_empty() && path.is_file() {
@@ -281,7 +284,7 @@ impl Check<'_> {
         } else {
             "name a file of certificates in PEM form, as an administrator gives it out"
         };
-        self.fault(at.line, "ca_bundle", format!("{} is no file", path.display()), hint);
+        self.fault(at.line, key, format!("{} is no file", path.display()), hint);
         None
     }
 }

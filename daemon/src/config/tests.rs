@@ -52,12 +52,14 @@ fn the_example_means_what_it_says() {
         allow: Allow { same_user_only: true, docker: false },
         db_name: Some("neuraKnot".into()),
         user: Some("postgres".into()),
-        password: Some(SecretRef::Named("prod/neuraKnot".into())),
+        password: Some(Proof::Secret(SecretRef::Named("prod/neuraKnot".into()))),
+        danger: false,
     };
     let expected = Config {
         path: Some("config.toml".into()),
         on_stop: OnStop::Stop,
         ca_bundle: None,
+        rds_ca_bundle: None,
         unread_per_stream: 64_000_000,
         unread_in_all: 256_000_000,
         sites: BTreeMap::from([("prod".to_owned(), prod)]),
@@ -92,12 +94,14 @@ fn every_key_has_its_meaning() {
         listen = [13306, "docker", "unix", "[::1]:13307"]
         engine = "mysql"
         password = { rds_managed = true }
+        danger = true
 
         [target.a-second]
         site = "own"
         proxy = "shop-proxy"
         listen = ["0.0.0.0:15433", "127.0.0.2:15434"]
         exposed = true
+        password = { iam = true }
         profile = "other"
         region = "us-gov-west-1"
         idle_timeout = "2m"
@@ -134,7 +138,11 @@ fn every_key_has_its_meaning() {
     let [first, second, redis, custom] = &config.targets[..] else { panic!("{config:?}") };
     assert_eq!(first.name, "z-first", "the order is the file's");
     let shop = DatabaseRef::Aurora("shop".into(), AuroraEndpoint::Reader);
-    assert_eq!(first.password, Some(SecretRef::Managed(shop.clone())));
+    assert_eq!(first.password, Some(Proof::Secret(SecretRef::Managed(shop.clone()))));
+    assert_eq!(
+        (second.password.as_ref(), first.danger, second.danger),
+        (Some(&Proof::Iam), true, false)
+    );
     assert_eq!(first.database, shop);
     assert_eq!(first.engine, Some(Engine::Mysql));
     assert_eq!(
@@ -249,7 +257,8 @@ fn a_report_shows_the_config_as_meant() {
     assert_eq!(report.sites, expected);
     let expected = serde_json::json!({ "prod-db": {
         "site": "prod", "rds": "neuraKnot-prod-db", "engine": "postgres", "listen": [15432],
-        "database": "neuraKnot", "user": "postgres", "password": { "secret": "prod/neuraKnot" },
+        "database": "neuraKnot", "user": "postgres", "danger": false,
+                "password": { "secret": "prod/neuraKnot" },
         "profile": "prod", "region": "ap-northeast-1",
         "idle_timeout_seconds": 900, "start_timeout_seconds": 180, "endpoints": [],
         "max_bastions": 1, "first_byte_timeout_seconds": 10.0, "silent_after_seconds": 3600, "patience_seconds": null,

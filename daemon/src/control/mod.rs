@@ -18,6 +18,7 @@ mod span;
 mod status;
 #[cfg(test)]
 mod tests;
+mod token;
 mod version;
 
 use std::io;
@@ -118,6 +119,7 @@ where
     Router::new()
         .route("/v1/targets", get(status::targets))
         .route("/v1/targets/{name}/password", get(password::password))
+        .route("/v1/targets/{name}/token", get(token::token))
         .route("/v1/config", get(config::config))
         .route("/v1/version", get(version::version))
 }

@@ -3,8 +3,9 @@
 use axum::extract::State;
 use bastion_api::{Password, SCHEMA_VERSION};
 
-use super::Office;
 use super::answer::{Failed, Named, Told};
+use super::{Office, token};
+use crate::config::Proof;
 use crate::explain;
 
 /// `GET /v1/targets/{name}/password`
@@ -13,13 +14,16 @@ pub(super) async fn password(
     Named(name): Named,
 ) -> Result<Told<Password>, Failed> {
     let (target, cloud) = office.pair(&name)?;
-    let Some(secret) = &target.password else {
-        return Err(explain::no_password(&target).into());
+    let secret = match &target.password {
+        Some(Proof::Secret(secret)) => secret,
+        Some(Proof::Iam) => return token::made(&target, &*cloud, None).await.map(Told),
+        None => return Err(explain::no_password(&target).into()),
     };
     let login = cloud.secret(secret).await.map_err(|err| explain::cloud(&target, &err))?;
     Ok(Told(Password {
         schema_version: SCHEMA_VERSION,
         user: target.user.clone().or(login.user),
         password: login.password.reveal().to_owned(),
+        expires_at: None,
     }))
 }

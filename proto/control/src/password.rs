@@ -1,9 +1,11 @@
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A target's password: the one type that may serialise a secret.
+/// A target's password, or a token that stands for it: the one type that may serialise a secret.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Password {
     /// The version of this shape.
     pub schema_version: u32,
@@ -12,6 +14,10 @@ pub struct Password {
     pub user: Option<String>,
     /// The password itself.
     pub password: String,
+    /// Until when it opens the door, where it is a token.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
+    pub expires_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Password {
@@ -20,6 +26,7 @@ impl fmt::Debug for Password {
             .field("schema_version", &self.schema_version)
             .field("user", &self.user)
             .field("password", &format_args!("***"))
+            .field("expires_at", &self.expires_at)
             .finish()
     }
 }
@@ -30,8 +37,12 @@ mod tests {
 
     #[test]
     fn a_password_prints_as_three_stars() {
-        let password =
-            Password { schema_version: 1, user: Some("amy".into()), password: "hunter2".into() };
+        let password = Password {
+            schema_version: 1,
+            user: Some("amy".into()),
+            password: "hunter2".into(),
+            expires_at: None,
+        };
         let text = format!("{password:?} {password:#?}");
         assert!(!text.contains("hunter2"), "{text}");
         assert!(text.contains("***"), "{text}");

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a database speaks.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
     /// PostgreSQL: the client speaks first.
@@ -27,6 +28,7 @@ impl Engine {
 
 /// Every target of the config.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Targets {
     /// The version of this shape.
     pub schema_version: u32,
@@ -36,6 +38,7 @@ pub struct Targets {
 
 /// A database as people name it, and where it is found on this machine.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TargetInfo {
     /// Its name: `prod-db`.
     pub name: String,
@@ -56,4 +59,7 @@ pub struct TargetInfo {
     /// Whom to connect as.
     #[serde(default)]
     pub user: Option<String>,
+    /// Whether its people want to be warned of it.
+    #[serde(default)]
+    pub danger: bool,
 }

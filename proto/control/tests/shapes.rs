@@ -11,7 +11,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeSet;
+#[path = "samples/init.rs"]
+mod init;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +78,9 @@ fn every_word_of_json_is_the_word_that_people_see() {
     for by in [GroupBy::Target, GroupBy::Day] {
         assert_eq!(json!(by), json!(by.word()));
     }
+    for whose in [PolicyFor::User, PolicyFor::TaskRole] {
+        assert_eq!(json!(whose), json!(whose.word()));
+    }
     for kind in EVENT_KINDS {
         assert_eq!(json!(kind), json!(kind.word()));
     }
@@ -95,6 +101,10 @@ fn a_word_of_a_newer_version_reads_as_the_last_resort() {
     assert_eq!(read::<Tls>("eclipse"), Tls::Unknown);
     assert_eq!(read::<Login>("eclipse"), Login::Unknown);
     assert_eq!(read::<GroupBy>("eclipse"), GroupBy::Unknown);
+    assert_eq!(read::<PolicyFor>("eclipse"), PolicyFor::Unknown);
+    assert_eq!(read::<SurveyOpen>("eclipse"), SurveyOpen::Unknown);
+    assert_eq!(read::<SiteFlaw>("eclipse"), SiteFlaw::Unknown);
+    assert_eq!(read::<DatabaseKind>("eclipse"), DatabaseKind::Unknown);
     let line = json!({ "record": "eclipse", "time": "2026-01-02T03:04:05Z", "sun": 1 });
     assert_eq!(serde_json::from_value::<AuditRecord>(line).unwrap(), AuditRecord::Unknown);
     let line = json!({ "event": "eclipse", "sun": 1 });
@@ -125,14 +135,18 @@ fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
         "event" => through::<Event>(text),
         "event_kinds" => through::<Vec<EventKind>>(text),
         "health" => through::<Health>(text),
+        "init_answer" => through::<InitAnswer>(text),
+        "init_request" => through::<InitRequest>(text),
         "open_event" => through::<OpenEvent>(text),
         "open_request" => through::<OpenRequest>(text),
         "password" => through::<Password>(text),
+        "policy" => through::<Policy>(text),
         "problem_kinds" => through::<Vec<ProblemKind>>(text),
         "reload_answer" => through::<ReloadAnswer>(text),
         "refused" => through::<Refused>(text),
         "stages" => through::<Vec<Stage>>(text),
         "status" => through::<Status>(text),
+        "survey" => through::<Survey>(text),
         "targets" => through::<Targets>(text),
         "test_answer" => through::<TestAnswer>(text),
         "version" => through::<Version>(text),
@@ -157,18 +171,24 @@ fn samples() -> Vec<(&'static str, String)> {
         ("event.problem", pretty(&trouble())),
         ("event_kinds", pretty(&EVENT_KINDS)),
         ("health", pretty(&health())),
+        ("init_answer", pretty(&init::answer())),
+        ("init_request", pretty(&init::request())),
         ("open_event.failed", pretty(&OpenEvent::Failed { problem: problem() })),
         ("open_event.ready", pretty(&ready())),
         ("open_event.stage", pretty(&stage())),
         ("open_event.tunnels", pretty(&OpenEvent::Tunnels { standing: 3, wanted: 8 })),
         ("open_request", pretty(&OpenRequest { hold_seconds: Some(7200), tunnels: Some(8) })),
         ("password", pretty(&password())),
+        ("policy.task_role", pretty(&task_role_policy())),
+        ("policy.user", pretty(&user_policy())),
         ("problem_kinds", pretty(&KINDS)),
         ("reload_answer.done", pretty(&reloaded())),
         ("reload_answer.faulty", pretty(&not_reloaded())),
         ("refused", pretty(&Refused::new(problem(), vec![visit()]))),
         ("stages", pretty(&STAGES)),
         ("status", pretty(&status())),
+        ("survey.looked", pretty(&init::survey(problem()))),
+        ("survey.open", pretty(&init::open())),
         ("targets", pretty(&targets())),
         ("test_answer", pretty(&test_answer())),
         ("version", pretty(&version())),
@@ -474,7 +494,12 @@ fn ready() -> OpenEvent {
 }
 
 fn password() -> Password {
-    Password { schema_version: 1, user: Some("postgres".into()), password: "correct horse".into() }
+    Password {
+        schema_version: 1,
+        user: Some("postgres".into()),
+        password: "correct horse".into(),
+        expires_at: Some(time("2026-01-02T03:19:05Z")),
+    }
 }
 
 fn visit() -> VisitStatus {
@@ -575,6 +600,7 @@ fn targets() -> Targets {
             port: Some(13306),
             database: Some("shop".into()),
             user: Some("admin".into()),
+            danger: true,
         }],
     }
 }
@@ -656,3 +682,48 @@ const EVENT_KINDS: [EventKind; 24] = [
     EventKind::ProblemFound,
     EventKind::ProblemCleared,
 ];
+
+fn user_policy() -> Policy {
+    let cluster = "arn:aws:ecs:ap-northeast-1:123456789012:cluster/main";
+    let only = BTreeMap::from([("ecs:cluster".to_owned(), vec![cluster.to_owned()])]);
+    Policy {
+        schema_version: 1,
+        whose: PolicyFor::User,
+        sites: vec!["prod".into()],
+        document: PolicyDocument {
+            version: "2012-10-17".into(),
+            statement: vec![PolicyStatement {
+                sid: "ListBastions".into(),
+                effect: "Allow".into(),
+                principal: BTreeMap::new(),
+                action: vec!["ecs:ListTasks".into()],
+                resource: vec!["*".into()],
+                condition: BTreeMap::from([("ArnEquals".to_owned(), only)]),
+            }],
+        },
+        trust: None,
+        statements: vec![PolicyReason {
+            sid: "ListBastions".into(),
+            sites: vec!["prod".into()],
+            why: "finds tasks that an earlier run of bastiond left".into(),
+            without: "such a task runs until its own end".into(),
+            optional: false,
+            notes: vec!["the action knows no narrower resource".into()],
+        }],
+        notes: vec!["the account is not known".into()],
+    }
+}
+
+fn task_role_policy() -> Policy {
+    let principal = ("Service".to_owned(), "ecs-tasks.amazonaws.com".to_owned());
+    let trust = PolicyStatement {
+        sid: "LetTasksTakeIt".into(),
+        effect: "Allow".into(),
+        principal: BTreeMap::from([principal]),
+        action: vec!["sts:AssumeRole".into()],
+        resource: Vec::new(),
+        condition: BTreeMap::new(),
+    };
+    let document = PolicyDocument { version: "2012-10-17".into(), statement: vec![trust] };
+    Policy { whose: PolicyFor::TaskRole, trust: Some(document), ..user_policy() }
+}

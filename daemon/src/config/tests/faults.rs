@@ -175,7 +175,25 @@ fn each_fault_is_told_with_its_line_its_reason_and_what_to_write() {
         (
             "listen = 1\nrds = \"d\"\npassword = \"hunter2\"",
             "10 target.t.password: must be a table, is text | no password belongs here: write { secret = \"NAME\" } \
-             for a secret of Secrets Manager, or { rds_managed = true }",
+             for a secret of Secrets Manager, or { rds_managed = true }, or { iam = true }",
+        ),
+        (
+            "listen = 1\nrds = \"d\"\npassword = { iam = false }",
+            "10 target.t.password.iam: says nothing when false | remove it, or write password = { secret = \"…\" }",
+        ),
+        (
+            "listen = 1\nhost = \"10.0.0.7\"\nport = 5432\npassword = { iam = true }",
+            "11 target.t.password.iam: needs the database's own name: a token is signed for it | name it as AWS does: \
+             rds = \"…\", or host = \"….rds.amazonaws.com\"",
+        ),
+        (
+            "listen = 1\nrds = \"d\"\npassword = { iam = true, secret = \"s\" }",
+            "10 target.t.password: says more than one of secret, rds_managed and iam | write { secret = \"NAME\" } for \
+             a secret of Secrets Manager, or { rds_managed = true }, or { iam = true }",
+        ),
+        (
+            "listen = 1\nrds = \"d\"\ndanger = \"yes\"",
+            "10 target.t.danger: must be true or false, is text | write danger = true",
         ),
         (
             "listen = 1\nrds = \"d\"\npassword = { secret = \"my hunter2\" }",
@@ -191,8 +209,8 @@ fn each_fault_is_told_with_its_line_its_reason_and_what_to_write() {
         ),
         (
             "listen = 1\nrds = \"d\"\npassword = {}",
-            "10 target.t.password: says neither secret nor rds_managed | write { secret = \"NAME\" } for a secret \
-             of Secrets Manager, or { rds_managed = true }",
+            "10 target.t.password: says none of secret, rds_managed and iam | write { secret = \"NAME\" } for a secret \
+             of Secrets Manager, or { rds_managed = true }, or { iam = true }",
         ),
         (
             "listen = 1\nrds = \"d\"\nport = \"5432\"",

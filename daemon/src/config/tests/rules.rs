@@ -5,10 +5,12 @@ use super::*;
 fn each_rule_has_its_meaning_and_a_target_may_say_otherwise() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("ca.pem"), "").unwrap();
+    fs::write(dir.path().join("rds.pem"), "").unwrap();
     let text = r#"
         [daemon]
         on_stop = "leave"
         ca_bundle = "ca.pem"
+        rds_ca_bundle = "rds.pem"
         unread_per_stream = "1 MiB"
         unread_in_all = "2gb"
 
@@ -60,6 +62,7 @@ fn each_rule_has_its_meaning_and_a_target_may_say_otherwise() {
     let config = parse(&dir.path().join("config.toml"), text).unwrap();
     assert_eq!(config.on_stop, OnStop::Leave);
     assert_eq!(config.ca_bundle, Some(dir.path().join("ca.pem")));
+    assert_eq!(config.rds_ca_bundle, Some(dir.path().join("rds.pem")));
     assert_eq!((config.unread_per_stream, config.unread_in_all), (1 << 20, 2_000_000_000));
 
     let [plain, other, third] = &config.targets[..] else { panic!("{config:?}") };
@@ -211,6 +214,11 @@ fn each_fault_of_the_daemons_own_keys_is_told() {
         (
             "ca_bundle = \"~/such.pem\"",
             "2 daemon.ca_bundle: ~/such.pem is no file | write the whole path, without \"~\"",
+        ),
+        (
+            "rds_ca_bundle = \"/no/such.pem\"",
+            "2 daemon.rds_ca_bundle: /no/such.pem is no file | \
+             name a file of certificates in PEM form, as an administrator gives it out",
         ),
         (
             "unread_per_stream = \"64\"",
