@@ -30,8 +30,8 @@ pub use self::oneshot::daemon_program;
 use crate::paths::{Env, control_sockets};
 use crate::{
     Audit, CloseAnswer, CloseRequest, ConfigReport, Cost, DoctorReport, Event, GroupBy, Health,
-    OpenEvent, OpenRequest, Password, ReloadAnswer, Status, Targets, TestAnswer, Timestamp,
-    Version,
+    OpenEvent, OpenRequest, Password, Policy, PolicyFor, ReloadAnswer, Status, Targets, TestAnswer,
+    Timestamp, Version,
 };
 
 /// The daemon, as a program sees it that talks to it.
@@ -63,6 +63,17 @@ pub struct LedgerWanted {
     pub target: Option<String>,
     /// Sums of what each row stands for.
     pub by: Option<GroupBy>,
+}
+
+/// Which policy is wanted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PolicyWanted {
+    /// Whose rights.
+    pub whose: PolicyFor,
+    /// Only for these sites; all of them where none is named.
+    pub sites: Vec<String>,
+    /// With what the doctor asks, too.
+    pub doctor: bool,
 }
 
 impl Client {
@@ -135,6 +146,11 @@ impl Client {
     pub async fn doctor(&self, target: Option<&str>) -> Result<DoctorReport, ClientError> {
         let target = target.map(|name| format!("target={}", escaped(name)));
         self.office_get(with_query("/v1/doctor", [target]), EXAMINATION).await
+    }
+
+    /// The least that IAM has to allow for a config.
+    pub async fn policy(&self, wanted: &PolicyWanted) -> Result<Policy, ClientError> {
+        self.office_get(wanted.path(), SLOW).await
     }
 
     /// What bastions have cost.
@@ -226,6 +242,18 @@ impl Client {
     ) -> Result<Exchange, ClientError> {
         let stream = dial::dial(&self.places).await?;
         Exchange::begin(stream, method, path, body, deadline).await
+    }
+}
+
+impl PolicyWanted {
+    fn path(&self) -> String {
+        let whose = Some(format!("for={}", self.whose.word()));
+        let sites = (!self.sites.is_empty()).then(|| {
+            let sites: Vec<String> = self.sites.iter().map(|site| escaped(site)).collect();
+            format!("site={}", sites.join(","))
+        });
+        let doctor = self.doctor.then(|| "doctor=true".to_owned());
+        with_query("/v1/policy", [whose, sites, doctor])
     }
 }
 

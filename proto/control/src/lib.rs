@@ -16,6 +16,9 @@
 //! | `GET /v1/audit?since=T&until=T&target=T&by=day` | | [`Audit`] |
 //! | `POST /v1/reload` | | [`ReloadAnswer`] |
 //! | `GET /v1/config` | | [`ConfigReport`] |
+//! | `GET /v1/survey?profile=P&region=R` | | [`Survey`] |
+//! | `POST /v1/init` | [`InitRequest`] | [`InitAnswer`] |
+//! | `GET /v1/policy?for=user&site=S&doctor=true` | | [`Policy`] |
 //! | `GET /v1/health` | | [`Health`] |
 //! | `GET /v1/version` | | [`Version`] |
 //!
@@ -32,11 +35,16 @@ mod config;
 mod cost;
 mod doctor;
 mod event;
+mod init;
 mod open;
 mod password;
+mod policy;
 mod problem;
 mod reload;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod status;
+mod survey;
 mod target;
 mod test;
 mod version;
@@ -50,13 +58,19 @@ pub use config::{ConfigFault, ConfigReport};
 pub use cost::{Cost, CostRow, CostSum, GroupBy, Price};
 pub use doctor::{Check, CheckStatus, DoctorReport};
 pub use event::{Event, EventKind};
+pub use init::{InitAnswer, InitRequest, InitSite, InitTarget};
 pub use jiff::Timestamp;
 pub use jiff::civil::Date;
 pub use open::{CloseAnswer, CloseRequest, OpenEvent, OpenRequest, Refused};
 pub use password::Password;
+pub use policy::{Policy, PolicyDocument, PolicyFor, PolicyReason, PolicyStatement};
 pub use problem::{ErrorBody, Problem, ProblemKind};
 pub use reload::{AlteredTarget, DroppedTarget, ReloadAnswer};
 pub use status::{KeptUp, Paused, Stage, State, Status, TargetStatus, VisitStatus, WaitsFor};
+pub use survey::{
+    DatabaseChoice, DatabaseKind, PasswordPlace, ProfileInfo, Selection, SiteChoice, SiteFlaw,
+    Survey, SurveyOpen,
+};
 pub use target::{Engine, TargetInfo, Targets};
 pub use test::{Login, TestAnswer, Tls};
 pub use version::{Health, Version};
