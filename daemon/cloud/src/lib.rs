@@ -15,6 +15,7 @@ mod place;
 mod secret;
 mod session;
 mod site;
+mod survey;
 mod task;
 
 pub use error::{CloudError, Kind, LoginState, LoginWay};
@@ -27,6 +28,10 @@ pub use place::{Place, Subnet};
 pub use secret::Secret;
 pub use session::{Keys, SessionGrant, SessionId};
 pub use site::{Runs, Select, Site};
+pub use survey::{
+    ContainerFound, DatabaseFound, DefinitionFound, Findings, GroupFound, ProfileFact,
+    ProfileFacts, SecretFound, ServiceFound, SubnetFound, Survey, Used,
+};
 pub use task::{
     Architecture, Bastion, EndClass, Seen, Stage, TaskEnd, TaskFacts, TaskId, TaskSize, TaskSpec,
     TaskTimes,
