@@ -15,6 +15,8 @@ mod cli;
 mod clock;
 mod commands;
 mod error;
+#[cfg(test)]
+mod schema;
 mod signals;
 mod span;
 mod table;

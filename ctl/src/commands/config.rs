@@ -38,7 +38,8 @@ enum What {
 
 /// Where the config file is.
 #[derive(Serialize)]
-struct Place<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Place<'a> {
     schema_version: u32,
     path: &'a str,
     exists: bool,

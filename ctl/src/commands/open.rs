@@ -11,7 +11,7 @@ use super::about;
 use crate::address::{Address, client_line, url};
 use crate::clock;
 use crate::error::Failure;
-use crate::ui::Ui;
+use crate::ui::{Step, Ui};
 use crate::words::{clean, duration, whole};
 
 /// Start a target's bastion and print where to connect
@@ -35,13 +35,15 @@ pub(crate) struct Open {
 
 /// What is printed of a target that is open.
 #[derive(Serialize)]
-struct Opened<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Opened<'a> {
     schema_version: u32,
     target: &'a TargetStatus,
     address: Option<String>,
     client: Option<String>,
     url: Option<String>,
     elapsed_seconds: f64,
+    #[cfg_attr(test, schemars(with = "Option<bastion_api::schema::Moment>"))]
     hold_until: Option<Timestamp>,
 }
 
@@ -103,7 +105,7 @@ impl Open {
                         line = &mut next => break line?,
                         _ = tick.tick() => {
                             if let Some(told) = &told {
-                                ui.progress(&told.words(&self.target, clock::now()));
+                                ui.step(told.step(&self.target, clock::now()));
                             }
                         }
                     }
@@ -114,20 +116,12 @@ impl Open {
                     let at = clock::now();
                     let estimate = estimate_seconds;
                     let now = Told { stage, elapsed: elapsed_seconds, estimate, at };
-                    let words = now.words(&self.target, at);
-                    // Without a terminal a line a stage is enough, however often the daemon tells it.
-                    let new = told.as_ref().is_none_or(|told| told.stage != stage);
-                    if new {
-                        ui.stage(&words)
-                    } else {
-                        ui.progress(&words)
-                    }
+                    ui.step(now.step(&self.target, at));
                     told = Some(now);
                 }
                 Some(OpenEvent::Tunnels { standing, wanted }) => {
                     told = None;
-                    let name = clean(&self.target);
-                    ui.stage(&format!("{name}  opening tunnels  {standing} of {wanted}"));
+                    ui.step(Step::count(&self.target, "opening tunnels", standing, wanted));
                 }
                 Some(OpenEvent::Ready { target, elapsed_seconds, hold_until }) => {
                     return Ok((target, elapsed_seconds, hold_until));
@@ -142,16 +136,9 @@ impl Open {
 
 impl Told {
     /// `prod-db  pulling image  11 s of about 24 s`
-    fn words(&self, target: &str, now: Instant) -> String {
+    fn step(&self, target: &str, now: Instant) -> Step {
         let elapsed = self.elapsed + now.duration_since(self.at).as_secs_f64();
-        let time = match self.estimate {
-            Some(estimate) => {
-                let (elapsed, estimate) = (whole(elapsed), whole(estimate));
-                format!("{} of about {}", duration(elapsed), duration(estimate))
-            }
-            None => duration(whole(elapsed)),
-        };
-        format!("{}  {}  {time}", clean(target), self.stage.words())
+        Step::start(target, self.stage.words(), elapsed, self.estimate)
     }
 }
 

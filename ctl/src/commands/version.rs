@@ -13,7 +13,8 @@ pub(crate) struct Version {}
 
 /// Who is who.
 #[derive(Serialize)]
-struct Versions<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Versions<'a> {
     schema_version: u32,
     bastionctl: &'static str,
     bastiond: Option<&'a str>,

@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::unknown;
 use crate::clock;
 use crate::error::Failure;
-use crate::ui::Ui;
+use crate::ui::{Step, Ui};
 use crate::words::{clean, duration};
 
 /// Wait until a target is ready, or cold
@@ -38,7 +38,8 @@ enum Wanted {
 
 /// What is printed of a target that is as it was waited for.
 #[derive(Serialize)]
-struct Reached<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Reached<'a> {
     schema_version: u32,
     target: &'a TargetStatus,
 }
@@ -68,7 +69,7 @@ impl Wait {
                     told.push(problem.clone());
                 }
             }
-            ui.progress(&self.words(&target, waited));
+            ui.step(self.step(&target, waited));
         }
     }
 
@@ -113,11 +114,9 @@ impl Wait {
         }
     }
 
-    fn words(&self, target: &TargetStatus, waited: Duration) -> String {
-        let name = clean(&target.name);
+    fn step(&self, target: &TargetStatus, waited: Duration) -> Step {
         let state = target.stage.map_or(target.state.word(), |stage| stage.words());
-        let (waited, most) = (duration(waited.as_secs()), duration(self.timeout.as_secs()));
-        format!("{name}  {state}  waited {waited} of {most}")
+        Step::wait(&target.name, state, waited, self.timeout)
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::daemon::Daemon;
+use crate::schema;
 
 /// What a command left on the screen.
 pub(crate) struct Screen {
@@ -52,10 +53,14 @@ impl Screen {
         let text = format!(
             "$ bastionctl {command}\n--- stdout\n{out}--- stderr\n{err}--- exit code {code}\n"
         );
-        for line in text.lines().filter(|line| !line.contains("hint:")) {
+        let copied = |line: &&str| line.contains("hint:") || line.contains("fix:");
+        for line in text.lines().filter(|line| !copied(line)) {
             assert!(line.chars().count() <= 80, "{name}: wider than 80 columns: {line}");
         }
         compare(name, &text);
+        if command.split(' ').any(|word| word == "--json") {
+            schema::judge(command, out);
+        }
     }
 
     /// The one JSON object on stdout.

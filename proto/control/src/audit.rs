@@ -5,12 +5,15 @@ use crate::GroupBy;
 
 /// Who went where in a span of time.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Audit {
     /// The version of this shape.
     pub schema_version: u32,
     /// From when.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub since: Timestamp,
     /// Until when.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub until: Timestamp,
     /// What was found, the oldest first; empty where sums were asked for.
     #[serde(default)]
@@ -28,6 +31,7 @@ pub struct Audit {
 
 /// What went on at one target, or on one day.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditRow {
     /// The target's name, or the day: `2026-01-02`.
     pub name: String,
@@ -59,6 +63,7 @@ pub struct AuditRow {
 
 /// One line of the ledger: something that is over, or the beginning of what may outlive the daemon.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub enum AuditRecord {
     /// A visit that went through.
@@ -80,6 +85,7 @@ pub enum AuditRecord {
 
 /// Who came.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Visitor {
     /// The program, where the system tells; `docker` for what comes from a container.
     #[serde(default)]
@@ -94,8 +100,10 @@ pub struct Visitor {
 
 /// A visit that went through, from accept to close.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VisitRecord {
     /// When it ended.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub time: Timestamp,
     /// The target.
     pub target: String,
@@ -103,6 +111,7 @@ pub struct VisitRecord {
     #[serde(flatten)]
     pub visitor: Visitor,
     /// When it came.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub since: Timestamp,
     /// For how long it was there.
     #[serde(default)]
@@ -123,8 +132,10 @@ pub struct VisitRecord {
 
 /// A visitor who was sent away.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefusedRecord {
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub time: Timestamp,
     /// The target.
     pub target: String,
@@ -141,8 +152,10 @@ pub struct RefusedRecord {
 
 /// A bastion that AWS was asked for.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BastionStartedRecord {
     /// When it was asked for.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub time: Timestamp,
     /// The task's full name.
     pub task: String,
@@ -158,6 +171,7 @@ pub struct BastionStartedRecord {
 
 /// What a bastion's price depends on.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Size {
     /// The region.
     #[serde(default)]
@@ -178,8 +192,10 @@ pub struct Size {
 
 /// A bastion that has ended.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BastionEndedRecord {
     /// When it ended.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub time: Timestamp,
     /// The task's full name.
     pub task: String,
@@ -192,6 +208,7 @@ pub struct BastionEndedRecord {
     #[serde(flatten)]
     pub size: Size,
     /// When the bill began: the pull of the image.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub billed_from: Timestamp,
     /// For how long it is billed: a minute at least.
     #[serde(default)]
@@ -209,8 +226,10 @@ pub struct BastionEndedRecord {
 
 /// A tunnel that was opened.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TunnelOpenedRecord {
     /// When.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub time: Timestamp,
     /// The target that it was opened for.
     pub target: String,
@@ -223,8 +242,10 @@ pub struct TunnelOpenedRecord {
 
 /// A tunnel that has ended.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TunnelClosedRecord {
     /// When it ended.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub time: Timestamp,
     /// The target that it was opened for.
     pub target: String,
@@ -234,6 +255,7 @@ pub struct TunnelClosedRecord {
     #[serde(default)]
     pub task: Option<String>,
     /// When it was opened.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub since: Timestamp,
     /// For how long it stood.
     #[serde(default)]

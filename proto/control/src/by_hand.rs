@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a person types to do by hand what the daemon does for a target: a script for bash, step by step.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ByHand {
     /// The version of this shape.
     pub schema_version: u32,
@@ -22,6 +23,7 @@ pub struct ByHand {
 
 /// One step of a script.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ByHandStep {
     /// What it is for.
     pub title: String,

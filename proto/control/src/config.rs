@@ -3,6 +3,7 @@ use serde_json::Value;
 
 /// What a config file says, or everything that is wrong with it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfigReport {
     /// The version of this shape.
     pub schema_version: u32,
@@ -26,6 +27,7 @@ pub struct ConfigReport {
 
 /// One thing that is wrong with a config file.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfigFault {
     /// The file.
     pub file: String,

@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 
 /// What bastions cost in a span of time.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cost {
     /// The version of this shape.
     pub schema_version: u32,
     /// From when; a bastion that ran before then counts from then on.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub since: Timestamp,
     /// Until when.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub until: Timestamp,
     /// What a row stands for.
     pub by: GroupBy,
@@ -25,6 +28,7 @@ pub struct Cost {
 
 /// What each row of a report stands for.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GroupBy {
     /// A target.
@@ -50,6 +54,7 @@ impl GroupBy {
 
 /// What one target, or one day, has cost.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CostRow {
     /// The target's name, or the day: `2026-01-02`.
     pub name: String,
@@ -60,6 +65,7 @@ pub struct CostRow {
 
 /// Seconds of bastions, and what they cost.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CostSum {
     /// How many bastions.
     #[serde(default)]
@@ -83,6 +89,7 @@ pub struct CostSum {
 
 /// The price of a bastion's hour.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Price {
     /// The region.
     pub region: String,
@@ -97,5 +104,6 @@ pub struct Price {
     pub usd_per_hour: Option<f64>,
     /// The day of the price list; none where the config names the price.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Day>"))]
     pub dated: Option<Date>,
 }

@@ -5,12 +5,14 @@ use crate::Problem;
 
 /// What the doctor has looked at and found.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DoctorReport {
     /// The version of this shape.
     pub schema_version: u32,
     /// The version of the program that looked.
     pub version: String,
     /// When it looked.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub time: Timestamp,
     /// Whether a running daemon answered, which also knows what has happened lately.
     #[serde(default)]
@@ -30,6 +32,7 @@ pub struct DoctorReport {
 
 /// One check, and what came of it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Check {
     /// Its name: `task definition`.
     pub name: String,
@@ -65,6 +68,7 @@ pub struct Check {
 
 /// What came of a check.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckStatus {
     /// It is as it should be.

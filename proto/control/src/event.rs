@@ -5,10 +5,12 @@ use crate::Problem;
 
 /// Something that happened, worth a line to a person.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Its number: they rise by one while the daemon runs, and begin again when it starts.
     pub seq: u64,
     /// When it happened.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub time: Timestamp,
     /// The target that it happened to; none where it concerns the daemon.
     #[serde(default)]
@@ -25,6 +27,7 @@ pub struct Event {
 
 /// What sort of thing happened.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// The daemon started.

@@ -9,6 +9,8 @@
 //! | `POST /v1/targets/{name}/close` | [`CloseRequest`] | [`CloseAnswer`], or 409 with [`Refused`] |
 //! | `POST /v1/targets/{name}/test` | | [`TestAnswer`] |
 //! | `GET /v1/targets/{name}/password` | | [`Password`] |
+//! | `GET /v1/targets/{name}/token?user=U` | | [`Password`] |
+//! | `GET /v1/info?targets=A,B` | | [`Info`] |
 //! | `GET /v1/targets/{name}/by_hand` | | [`ByHand`] |
 //! | `GET /v1/events?follow=true&since=N&target=T` | | lines of [`Event`] |
 //! | `GET /v1/doctor?target=T` | | [`DoctorReport`] |
@@ -35,6 +37,7 @@ mod config;
 mod cost;
 mod doctor;
 mod event;
+mod info;
 mod init;
 mod open;
 mod password;
@@ -58,6 +61,7 @@ pub use config::{ConfigFault, ConfigReport};
 pub use cost::{Cost, CostRow, CostSum, GroupBy, Price};
 pub use doctor::{Check, CheckStatus, DoctorReport};
 pub use event::{Event, EventKind};
+pub use info::{Contact, Info, ProofKind, Roots, TlsKnown};
 pub use init::{InitAnswer, InitRequest, InitSite, InitTarget};
 pub use jiff::Timestamp;
 pub use jiff::civil::Date;

@@ -5,6 +5,7 @@ use crate::{Problem, SCHEMA_VERSION, Stage, State, TargetStatus, VisitStatus};
 
 /// Starts a target's bastion, as a visit would.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OpenRequest {
     /// Keep the bastion for so long, whether anybody visits or not.
     #[serde(default)]
@@ -16,6 +17,7 @@ pub struct OpenRequest {
 
 /// One line of the answer to an [`OpenRequest`]: stages, then one `ready` or one `failed`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[expect(
     clippy::large_enum_variant,
@@ -51,6 +53,7 @@ pub enum OpenEvent {
         elapsed_seconds: f64,
         /// Until when the bastion is held, where that was asked for.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
         hold_until: Option<Timestamp>,
     },
     /// The start failed; no line follows.
@@ -65,6 +68,7 @@ pub enum OpenEvent {
 
 /// Ends a target's visits and holds, and stops its bastion.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CloseRequest {
     /// Also when somebody is connected.
     #[serde(default)]
@@ -73,6 +77,7 @@ pub struct CloseRequest {
 
 /// What a [`CloseRequest`] did.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CloseAnswer {
     /// The version of this shape.
     pub schema_version: u32,
@@ -87,6 +92,7 @@ pub struct CloseAnswer {
 
 /// The body of the 409 that answers a [`CloseRequest`] without `force` while somebody is connected.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Refused {
     /// The version of this shape.
     pub schema_version: u32,

@@ -4,6 +4,7 @@ use crate::SCHEMA_VERSION;
 
 /// A failure in words for people: what failed, because of what, and what to type.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A stable name to search for: `D18`.
     pub code: String,
@@ -60,6 +61,7 @@ impl Problem {
 
 /// What sort of failure.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     /// What was asked for is wrong: a flag, a value, a line of the config.
@@ -112,6 +114,7 @@ impl ProblemKind {
 
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// The version of this shape.
     pub schema_version: u32,

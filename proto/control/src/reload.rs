@@ -4,6 +4,7 @@ use crate::ConfigFault;
 
 /// What came of reading the config again.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReloadAnswer {
     /// The version of this shape.
     pub schema_version: u32,
@@ -34,6 +35,7 @@ pub struct ReloadAnswer {
 
 /// A target that the config no longer names.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DroppedTarget {
     /// Its name.
     pub name: String,
@@ -44,6 +46,7 @@ pub struct DroppedTarget {
 
 /// A target of which something has changed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AlteredTarget {
     /// Its name.
     pub name: String,

@@ -5,6 +5,7 @@ use crate::{Engine, Problem};
 
 /// The daemon and all its targets at one moment.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// The version of this shape.
     pub schema_version: u32,
@@ -13,6 +14,7 @@ pub struct Status {
     /// The daemon's process.
     pub pid: u32,
     /// When the daemon started.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub started_at: Timestamp,
     /// The config that it read; none where there was no file.
     #[serde(default)]
@@ -26,6 +28,7 @@ pub struct Status {
 
 /// One target at one moment.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TargetStatus {
     /// Its name: `prod-db`.
     pub name: String,
@@ -65,6 +68,7 @@ pub struct TargetStatus {
     pub task: Option<String>,
     /// When that task was asked for.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
     pub bastion_started_at: Option<Timestamp>,
     /// Who is connected, or waits for it to be ready.
     #[serde(default)]
@@ -109,6 +113,7 @@ pub struct TargetStatus {
 
 /// Why visits stand still.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Paused {
     /// For how long.
     #[serde(default)]
@@ -123,6 +128,7 @@ pub struct Paused {
 
 /// What a tunnel waits for that is away.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsFor {
     /// The network, or AWS: it is being resumed.
@@ -137,6 +143,7 @@ pub enum WaitsFor {
 
 /// The visit that was the last to move a byte, of a target where all are silent.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeptUp {
     /// The program, where the system tells.
     #[serde(default)]
@@ -154,6 +161,7 @@ pub struct KeptUp {
 
 /// How a target is.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// No bastion; the next visit starts one.
@@ -187,6 +195,7 @@ impl State {
 
 /// How far a start has come, in this order.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Subnets, security groups and the database are looked up.
@@ -223,6 +232,7 @@ impl Stage {
 
 /// One accepted local connection.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VisitStatus {
     /// Its number, unique while the daemon runs.
     pub id: u64,
@@ -233,6 +243,7 @@ pub struct VisitStatus {
     #[serde(default)]
     pub pid: Option<u32>,
     /// When it came.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub since: Timestamp,
     /// Whether it still waits for the bastion.
     #[serde(default)]

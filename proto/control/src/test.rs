@@ -4,6 +4,7 @@ use crate::Engine;
 
 /// What a target's database said when it was spoken to, over the way that every visitor takes.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestAnswer {
     /// The version of this shape.
     pub schema_version: u32,
@@ -49,6 +50,7 @@ pub struct TestAnswer {
 
 /// How a talk was kept from others.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Tls {
     /// Not between the bastion and the database.
@@ -63,6 +65,7 @@ pub enum Tls {
 
 /// How far a talk with a database went.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Login {
     /// Logged in.

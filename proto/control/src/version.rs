@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which daemon answers.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Version {
     /// The version of this shape.
     pub schema_version: u32,
@@ -14,6 +15,7 @@ pub struct Version {
 
 /// Whether the daemon is well: it answers, and so many of its targets have problems.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
     /// The version of this shape.
     pub schema_version: u32,
