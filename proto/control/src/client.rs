@@ -30,8 +30,8 @@ pub use self::oneshot::daemon_program;
 use crate::paths::{Env, control_sockets};
 use crate::{
     Audit, CloseAnswer, CloseRequest, ConfigReport, Cost, DoctorReport, Event, GroupBy, Health,
-    OpenEvent, OpenRequest, Password, Policy, PolicyFor, ReloadAnswer, Status, Targets, TestAnswer,
-    Timestamp, Version,
+    Info, OpenEvent, OpenRequest, Password, Policy, PolicyFor, ReloadAnswer, Status, Targets,
+    TestAnswer, Timestamp, Version,
 };
 
 /// The daemon, as a program sees it that talks to it.
@@ -132,6 +132,21 @@ impl Client {
     /// A target's password, fresh from where it is kept.
     pub async fn password(&self, target: &str) -> Result<Password, ClientError> {
         self.office_get(format!("/v1/targets/{}/password", escaped(target)), SLOW).await
+    }
+
+    /// What stands for a user's password at a target's database for some minutes; the target's own user where none is
+    /// named.
+    pub async fn token(&self, target: &str, user: Option<&str>) -> Result<Password, ClientError> {
+        let user = user.map(|user| format!("user={}", escaped(user)));
+        let path = format!("/v1/targets/{}/token", escaped(target));
+        self.office_get(with_query(&path, [user]), SLOW).await
+    }
+
+    /// What clients have to be told about these targets; about all of them where none is named.
+    pub async fn info(&self, targets: &[String]) -> Result<Info, ClientError> {
+        let names: Vec<String> = targets.iter().map(|name| escaped(name)).collect();
+        let wanted = (!names.is_empty()).then(|| format!("targets={}", names.join(",")));
+        self.office_get(with_query("/v1/info", [wanted]), SLOW).await
     }
 
     /// What happened, oldest first; with `follow` also what is going to happen, without an end.

@@ -26,6 +26,7 @@ fn shapes() -> Vec<(&'static str, schemars::Schema)> {
         ("event", of::<Event>()),
         ("event_kinds", of::<Vec<EventKind>>()),
         ("health", of::<Health>()),
+        ("info", of::<Info>()),
         ("init_answer", of::<InitAnswer>()),
         ("init_request", of::<InitRequest>()),
         ("open_event", of::<OpenEvent>()),

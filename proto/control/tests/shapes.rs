@@ -11,6 +11,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "samples/info.rs"]
+mod info;
 #[path = "samples/init.rs"]
 mod init;
 
@@ -135,6 +137,7 @@ fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
         "event" => through::<Event>(text),
         "event_kinds" => through::<Vec<EventKind>>(text),
         "health" => through::<Health>(text),
+        "info" => through::<Info>(text),
         "init_answer" => through::<InitAnswer>(text),
         "init_request" => through::<InitRequest>(text),
         "open_event" => through::<OpenEvent>(text),
@@ -171,6 +174,7 @@ fn samples() -> Vec<(&'static str, String)> {
         ("event.problem", pretty(&trouble())),
         ("event_kinds", pretty(&EVENT_KINDS)),
         ("health", pretty(&health())),
+        ("info", pretty(&info::info(problem()))),
         ("init_answer", pretty(&init::answer())),
         ("init_request", pretty(&init::request())),
         ("open_event.failed", pretty(&OpenEvent::Failed { problem: problem() })),
