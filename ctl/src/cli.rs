@@ -8,6 +8,7 @@ use crate::commands::audit::Audit;
 use crate::commands::close::Close;
 use crate::commands::config::Config;
 use crate::commands::cost::Cost;
+use crate::commands::doctor::Doctor;
 use crate::commands::events::Events;
 use crate::commands::open::Open;
 use crate::commands::password::Password;
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Wait(Wait),
     Events(Events),
     Password(Password),
+    Doctor(Doctor),
     Cost(Cost),
     Audit(Audit),
     Config(Config),
@@ -80,6 +82,7 @@ impl Command {
             Self::Wait(wait) => wait.run(client, ui).await,
             Self::Events(events) => events.run(client, ui).await,
             Self::Password(password) => password.run(client, ui).await,
+            Self::Doctor(doctor) => doctor.run(client, ui).await,
             Self::Cost(cost) => cost.run(client, ui).await,
             Self::Audit(audit) => audit.run(client, ui).await,
             Self::Config(config) => config.run(client, ui).await,

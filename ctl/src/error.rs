@@ -13,6 +13,7 @@
 //! | C09 | what was waited for has not come | `wait.rs` |
 //! | C10 | the config cannot be checked | `config.rs` |
 //! | C11 | the config has no place | `config.rs` |
+//! | C12 | the support bundle cannot be written | `doctor/bundle.rs` |
 
 use std::io;
 

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod close;
 pub(crate) mod config;
 pub(crate) mod cost;
+pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod open;
 pub(crate) mod password;
