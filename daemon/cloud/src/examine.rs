@@ -227,6 +227,8 @@ pub struct SubnetFacts {
     pub id: String,
     /// Its zone.
     pub zone: String,
+    /// Its addresses: `10.0.10.0/24`.
+    pub cidr: Option<String>,
     /// The route table that it uses.
     pub route_table: Option<String>,
     /// Where its default route leads, and whether that is there: `nat-…`, `igw-…`, `tgw-…`, `eni-…`.
