@@ -47,7 +47,7 @@ pub(crate) async fn wake_ups() -> Figure {
 }
 
 /// Fifty targets, and a moment for what a start leaves behind to settle.
-async fn house() -> House {
+pub(crate) async fn house() -> House {
     let mut config = configs::SCRIPT_WAY.to_owned();
     for n in 1..TARGETS {
         let name = format!("db-{n}");

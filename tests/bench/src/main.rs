@@ -9,6 +9,7 @@
 mod cold;
 mod echo;
 mod figure;
+mod hands;
 mod idle;
 mod life;
 mod tunnel;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("this machine has threads");
     let figures = runtime.block_on(measured(name));
     if figures.is_empty() {
-        let names = [NAMES, life::NAMES, tunnel::NAMES].concat().join(", ");
+        let names = [NAMES, hands::NAMES, life::NAMES, tunnel::NAMES].concat().join(", ");
         eprintln!("no figure is called {name}; there are: {names}");
         return ExitCode::FAILURE;
     }
@@ -39,8 +40,8 @@ fn main() -> ExitCode {
 
 async fn measured(name: &str) -> Vec<Figure> {
     let mut figures = Vec::new();
-    let wanted = |bench: &&&str| bench.contains(name);
-    for bench in NAMES.iter().chain(life::NAMES).chain(tunnel::NAMES).filter(wanted) {
+    let wanted = |bench: &&&'static str| bench.contains(name);
+    for bench in [NAMES, hands::NAMES, life::NAMES, tunnel::NAMES].concat().iter().filter(wanted) {
         eprintln!("measuring {bench}");
         match *bench {
             cold::NAME => figures.push(cold::measure().await),
@@ -48,6 +49,9 @@ async fn measured(name: &str) -> Vec<Figure> {
             visit::TOLD => figures.push(visit::told().await),
             idle::MEMORY => figures.push(idle::memory().await),
             idle::WAKE_UPS => figures.push(idle::wake_ups().await),
+            of_hands if hands::NAMES.contains(&of_hands) => {
+                figures.extend(hands::measure(of_hands).await)
+            }
             of_life if life::NAMES.contains(&of_life) => {
                 figures.extend(life::measure(of_life).await)
             }
