@@ -91,6 +91,17 @@ impl Access {
         Ok(clients)
     }
 
+    /// Clients for what is asked without credentials, so that it can be asked though a login has ended.
+    pub(crate) async fn reach(&self) -> Result<Arc<Clients>, CloudError> {
+        if let Some(clients) = self.fresh() {
+            return Ok(clients);
+        }
+        let files = Files::new(&self.settings);
+        let told = self.told(&files).await?;
+        let trust = self.trust(&told);
+        Ok(Arc::new(self.resolve(&files, told, trust).await?))
+    }
+
     /// What files on this machine tell of the login.
     pub(crate) async fn login_state(&self) -> LoginState {
         // What a login has given outlives it.

@@ -155,7 +155,11 @@ pub(crate) async fn entry_point(
     Ok(container.map(|container| container.entry_point.clone()).unwrap_or_default())
 }
 
-async fn describe(clients: &Clients, definition: &str) -> Result<TaskDefinition, CloudError> {
+/// The task definition itself.
+pub(crate) async fn describe(
+    clients: &Clients,
+    definition: &str,
+) -> Result<TaskDefinition, CloudError> {
     const CALL: &str = "ecs:DescribeTaskDefinition";
     let answer = clients.ecs.describe_task_definition().task_definition(definition).send().await;
     match answer {

@@ -263,14 +263,26 @@ pub(crate) async fn clustered(clients: &Clients, cluster: &str, refusal: Refusal
     if !refusal.is("ClusterNotFoundException") {
         return refusal.into();
     }
+    let unknown = unknown_cluster(clients, refusal.error.call, cluster).await;
+    CloudError { request_id: refusal.error.request_id, ..unknown }
+}
+
+pub(crate) async fn unknown_cluster(
+    clients: &Clients,
+    call: &'static str,
+    cluster: &str,
+) -> CloudError {
     // Without permission for this the message has no candidates, no more.
     let arns = clients.ecs.list_clusters().into_paginator().items().send();
     let arns = arns.collect::<Result<Vec<String>, _>>().await.unwrap_or_default();
     let names = arns.iter().map(|arn| arn.rsplit('/').next().unwrap_or(arn).to_owned());
     let candidates = near(cluster.rsplit('/').next().unwrap_or(cluster), names);
-    let mut error = refusal.into_kind(Kind::NotFound { what: "cluster", candidates });
-    error.message = format!("no active cluster \"{cluster}\" in {}", clients.whereabouts().await);
-    error
+    CloudError {
+        call,
+        kind: Kind::NotFound { what: "cluster", candidates },
+        message: format!("no active cluster \"{cluster}\" in {}", clients.whereabouts().await),
+        request_id: None,
+    }
 }
 
 fn ours(kind: Kind, message: &str) -> CloudError {

@@ -79,6 +79,12 @@ impl Refusal {
     }
 }
 
+impl From<CloudError> for Refusal {
+    fn from(error: CloudError) -> Self {
+        Self { code: None, error }
+    }
+}
+
 impl From<Refusal> for CloudError {
     fn from(refusal: Refusal) -> Self {
         refusal.error

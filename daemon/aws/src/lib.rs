@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bastion_cloud::{
-    Bastion, Cloud, CloudError, Database, DatabaseRef, Identity, Kind, Login, LoginState, Place,
-    Progress, Remote, Scaled, SecretRef, Seen, SessionGrant, SessionId, Site, TaskId, TaskSpec,
+    Bastion, Cloud, CloudError, Database, DatabaseRef, Examine, Identity, Kind, Login, LoginState,
+    Place, Progress, Remote, Scaled, Secret, SecretRef, Seen, SessionGrant, SessionId, Site,
+    TaskId, TaskSpec,
 };
 
 mod access;
@@ -18,8 +19,10 @@ mod container;
 mod discovery;
 mod ec2;
 mod ecs;
+mod examine;
 mod fault;
 mod files;
+mod handmade;
 mod helper;
 mod http;
 mod identity;
@@ -35,6 +38,7 @@ mod secrets;
 mod service;
 mod ssm;
 mod task;
+mod token;
 mod watch;
 
 /// One site on AWS.
@@ -230,5 +234,13 @@ impl Cloud for Aws {
 
     async fn secret(&self, name: &SecretRef) -> Result<Login, CloudError> {
         self.told(secrets::secret(&self.access, name).await).await
+    }
+
+    async fn token(&self, remote: &Remote, user: &str) -> Result<Secret, CloudError> {
+        self.told(token::token(&self.access, remote, user).await).await
+    }
+
+    fn examiner(&self) -> Option<&dyn Examine> {
+        Some(self)
     }
 }

@@ -1,7 +1,8 @@
-//! Who signed the certificate that is shown in AWS's place (D30): a handshake of our own that looks and goes away.
+//! Looks at who answers in AWS's place (D30), on connections of our own that carry no secret.
 //!
-//! The SDK's client tells that nobody vouches for a certificate, and not whose it is. What is shown here is trusted no
-//! more: the handshake ends with the look, and nothing is sent.
+//! The SDK's client tells that nobody vouches for a certificate, and not whose it is; and it asks for no WebSocket. What is
+//! looked at here is trusted no more than before: a look at a certificate ends the handshake, and an upgrade is asked for
+//! only where the SDK's client has believed whoever answers.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,32 +18,113 @@ use tokio_rustls::TlsConnector;
 
 mod proxy;
 mod subject;
+mod upgrade;
 
 use proxy::Proxy;
 
-/// Who signed what `host` shows, as far as it can be seen in a moment.
-pub(crate) async fn issuer(host: &str, port: u16) -> Option<String> {
-    let proxy = Proxy::for_host(host, |name| std::env::var(name).ok());
-    tokio::time::timeout(LOOK, look(host, port, proxy)).await.ok().flatten()
+/// A host and port, and whether it is spoken to over TLS.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    tls: bool,
 }
 
-async fn look(host: &str, port: u16, proxy: Option<Proxy>) -> Option<String> {
-    let stream = match proxy {
-        Some(proxy) => through(&proxy, host, port).await.ok()?,
-        None => TcpStream::connect((host, port)).await.ok()?,
+impl Place {
+    /// Of an endpoint's address: `https://host:port/…`.
+    pub(crate) fn of(endpoint: &str) -> Option<Self> {
+        let (scheme, rest) = endpoint.split_once("://")?;
+        let tls = match scheme {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let authority = rest.split('/').next().unwrap_or(rest);
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() => (host, port.parse().ok()?),
+            Some(_) | None => (authority, if tls { 443 } else { 80 }),
+        };
+        (!host.is_empty()).then(|| Self { host: host.to_owned(), port, tls })
+    }
+
+    /// As a request names it.
+    fn authority(&self) -> String {
+        if self.port == if self.tls { 443 } else { 80 } {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// The proxy that is used for a place, without its password.
+pub(crate) fn proxy(place: &Place) -> Option<String> {
+    proxy::named(&place.host, |name| std::env::var(name).ok()).filter(|_| place.tls)
+}
+
+/// What goes wrong with an upgrade to a WebSocket, if anything does.
+pub(crate) async fn upgrade(place: &Place) -> Option<String> {
+    match tokio::time::timeout(LOOK, ask_for_upgrade(place)).await {
+        Ok(fault) => fault,
+        Err(_) => Some(format!("no answer to the upgrade within {} s", LOOK.as_secs())),
+    }
+}
+
+async fn ask_for_upgrade(place: &Place) -> Option<String> {
+    let cut = |error: io::Error| Some(format!("no connection for the upgrade: {error}"));
+    if !place.tls {
+        return match TcpStream::connect((place.host.as_str(), place.port)).await {
+            Ok(stream) => upgrade::over(stream, place).await,
+            Err(error) => cut(error),
+        };
+    }
+    let stream = match connect(&place.host, place.port).await {
+        Ok(stream) => stream,
+        Err(error) => return cut(error),
     };
-    let shown = Arc::new(Shown::default());
+    let Ok(name) = ServerName::try_from(place.host.clone()) else {
+        return Some("its name is none that TLS knows".to_owned());
+    };
+    match connector(Arc::new(Shown { shuts: false, ..Shown::default() }))
+        .connect(name, stream)
+        .await
+    {
+        Ok(stream) => upgrade::over(stream, place).await,
+        Err(error) => cut(error),
+    }
+}
+
+/// Who signed what `host` shows, as far as it can be seen in a moment.
+pub(crate) async fn issuer(host: &str, port: u16) -> Option<String> {
+    tokio::time::timeout(LOOK, look(host, port)).await.ok().flatten()
+}
+
+async fn look(host: &str, port: u16) -> Option<String> {
+    let stream = connect(host, port).await.ok()?;
+    let shown = Arc::new(Shown { shuts: true, ..Shown::default() });
+    let name = ServerName::try_from(host.to_owned()).ok()?;
+    // It fails: the verifier says no whatever it sees.
+    drop(connector(Arc::clone(&shown)).connect(name, stream).await);
+    let certificate = shown.certificate.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    subject::issuer(&certificate)
+}
+
+/// A connection to a host for TLS, through the proxy that the environment names for it.
+async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    match Proxy::for_host(host, |name| std::env::var(name).ok()) {
+        Some(proxy) => through(&proxy, host, port).await,
+        None => TcpStream::connect((host, port)).await,
+    }
+}
+
+fn connector(shown: Arc<Shown>) -> TlsConnector {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring speaks every version that rustls does")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&shown) as Arc<dyn ServerCertVerifier>)
+        .with_custom_certificate_verifier(shown)
         .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned()).ok()?;
-    // It fails: the verifier says no whatever it sees.
-    drop(TlsConnector::from(Arc::new(config)).connect(name, stream).await);
-    let certificate = shown.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    subject::issuer(&certificate)
+    TlsConnector::from(Arc::new(config))
 }
 
 /// A way through a proxy.
@@ -63,9 +145,22 @@ async fn through(proxy: &Proxy, host: &str, port: u16) -> io::Result<TcpStream> 
     }
 }
 
-/// Keeps the certificate that is shown, and trusts nobody.
+/// Keeps the certificate that is shown, and ends the handshake with that, or else believes anybody: nothing secret follows.
 #[derive(Debug, Default)]
-struct Shown(Mutex<Option<Vec<u8>>>);
+struct Shown {
+    certificate: Mutex<Option<Vec<u8>>>,
+    shuts: bool,
+}
+
+impl Shown {
+    fn signature(&self) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.shuts {
+            Err(CertificateError::BadSignature.into())
+        } else {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+    }
+}
 
 impl ServerCertVerifier for Shown {
     fn verify_server_cert(
@@ -76,8 +171,13 @@ impl ServerCertVerifier for Shown {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(certificate.to_vec());
-        Err(CertificateError::UnknownIssuer.into())
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(certificate.to_vec());
+        if self.shuts {
+            Err(CertificateError::UnknownIssuer.into())
+        } else {
+            Ok(ServerCertVerified::assertion())
+        }
     }
 
     fn verify_tls12_signature(
@@ -86,7 +186,7 @@ impl ServerCertVerifier for Shown {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(CertificateError::BadSignature.into())
+        self.signature()
     }
 
     fn verify_tls13_signature(
@@ -95,7 +195,7 @@ impl ServerCertVerifier for Shown {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(CertificateError::BadSignature.into())
+        self.signature()
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

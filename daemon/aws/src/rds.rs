@@ -47,7 +47,7 @@ fn at(host: &str, port: u16) -> Database {
     Database { remote, engine: None, managed_secret: None }
 }
 
-async fn find_instance(clients: &Clients, id: &str) -> Result<DbInstance, CloudError> {
+pub(crate) async fn find_instance(clients: &Clients, id: &str) -> Result<DbInstance, CloudError> {
     // Identifiers are kept in lower case and looked up in any (aws.md 3.9).
     let call = clients.rds.describe_db_instances().db_instance_identifier(id.to_lowercase());
     match call.send().await {
@@ -69,7 +69,7 @@ async fn find_instance(clients: &Clients, id: &str) -> Result<DbInstance, CloudE
     }
 }
 
-async fn find_cluster(clients: &Clients, id: &str) -> Result<DbCluster, CloudError> {
+pub(crate) async fn find_cluster(clients: &Clients, id: &str) -> Result<DbCluster, CloudError> {
     let call = clients.rds.describe_db_clusters().db_cluster_identifier(id.to_lowercase());
     match call.send().await {
         Ok(answer) => {
@@ -90,7 +90,7 @@ async fn find_cluster(clients: &Clients, id: &str) -> Result<DbCluster, CloudErr
     }
 }
 
-async fn find_proxy(clients: &Clients, name: &str) -> Result<DbProxy, CloudError> {
+pub(crate) async fn find_proxy(clients: &Clients, name: &str) -> Result<DbProxy, CloudError> {
     let call = clients.rds.describe_db_proxies().db_proxy_name(name.to_lowercase());
     match call.send().await {
         Ok(answer) => {
@@ -113,7 +113,7 @@ async fn find_proxy(clients: &Clients, name: &str) -> Result<DbProxy, CloudError
 
 /// The host of a custom endpoint. A cluster lists the hosts of its custom endpoints, and such a host begins with the
 /// endpoint's identifier.
-async fn custom_endpoint(
+pub(crate) async fn custom_endpoint(
     clients: &Clients,
     cluster: &DbCluster,
     name: &str,
@@ -179,30 +179,35 @@ fn of_cluster(cluster: &DbCluster, host: Option<&str>) -> Result<Database, Cloud
 fn of_proxy(proxy: DbProxy) -> Result<Database, CloudError> {
     let status = proxy.status().map_or("unknown", |status| status.as_str());
     let name = proxy.db_proxy_name().unwrap_or_default();
-    // A proxy's description has no port: it listens on its engine family's own.
-    let (engine, port) = match proxy.engine_family().unwrap_or_default() {
-        "POSTGRESQL" => ("postgres", 5432),
-        "MYSQL" => ("mysql", 3306),
-        "SQLSERVER" => ("sqlserver", 1433),
-        other => {
-            return Err(CloudError {
-                call: PROXIES,
-                kind: Kind::Invalid,
-                message: format!(
-                    "the RDS proxy \"{name}\" is of an unknown engine family \"{other}\""
-                ),
-                request_id: None,
-            });
-        }
+    let Some((engine, port)) = of_family(&proxy) else {
+        let family = proxy.engine_family().unwrap_or_default();
+        return Err(CloudError {
+            call: PROXIES,
+            kind: Kind::Invalid,
+            message: format!(
+                "the RDS proxy \"{name}\" is of an unknown engine family \"{family}\""
+            ),
+            request_id: None,
+        });
     };
     database(
         PROXIES,
         &format!("the RDS proxy \"{name}\""),
         status,
-        proxy.endpoint().map(|host| (host, port)),
+        proxy.endpoint().map(|host| (host, i32::from(port))),
         Some(engine),
         None,
     )
+}
+
+/// The engine behind a proxy, and its port: a proxy's description has none, it listens on its engine family's own.
+pub(crate) fn of_family(proxy: &DbProxy) -> Option<(&'static str, u16)> {
+    match proxy.engine_family().unwrap_or_default() {
+        "POSTGRESQL" => Some(("postgres", 5432)),
+        "MYSQL" => Some(("mysql", 3306)),
+        "SQLSERVER" => Some(("sqlserver", 1433)),
+        _ => None,
+    }
 }
 
 fn database(

@@ -42,7 +42,7 @@ async fn get(clients: &Clients, name: &str) -> Result<Login, CloudError> {
         Err(err) => {
             let refusal = clients.refusal(GET, &err);
             if refusal.is("ResourceNotFoundException") {
-                return Err(unknown(clients, name, refusal.error.request_id).await);
+                return Err(unknown(clients, GET, name, refusal.error.request_id).await);
             }
             Err(refusal.into())
         }
@@ -66,14 +66,20 @@ fn parse(text: &str) -> Result<Login, String> {
     }
 }
 
-async fn unknown(clients: &Clients, name: &str, request_id: Option<String>) -> CloudError {
+/// A secret that is not there: its name, where it was looked for, and names like it.
+pub(crate) async fn unknown(
+    clients: &Clients,
+    call: &'static str,
+    name: &str,
+    request_id: Option<String>,
+) -> CloudError {
     // Without permission for this the message has no candidates, no more.
     let pages = clients.secrets.list_secrets().into_paginator().send();
     let pages = pages.collect::<Result<Vec<_>, _>>().await.unwrap_or_default();
     let all = pages.into_iter().flat_map(|page| page.secret_list.unwrap_or_default());
     let names = all.filter_map(|secret| secret.name);
     CloudError {
-        call: GET,
+        call,
         kind: Kind::NotFound { what: "secret", candidates: near(name, names) },
         message: format!("no secret \"{name}\" in {}", clients.whereabouts().await),
         request_id,

@@ -8,21 +8,34 @@ pub(super) struct Proxy {
     user: Option<String>,
 }
 
+/// The address of the proxy for a host, of whatever kind, without its user and password.
+pub(super) fn named(host: &str, get: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let url = address(host, get)?;
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", &url));
+    // A password may hold a slash that nobody has escaped.
+    let server = rest.rsplit_once('@').map_or(rest, |(_, server)| server);
+    Some(format!("{scheme}://{}", server.split('/').next().unwrap_or(server)))
+}
+
+/// What the environment names for a host.
+fn address(host: &str, get: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let find = |names: [&str; 2]| names.into_iter().filter_map(&get).find(|it| !it.is_empty());
+    let direct = find(["no_proxy", "NO_PROXY"]).unwrap_or_default();
+    let covered = direct.split(',').map(str::trim).any(|name| {
+        let name = name.trim_start_matches('*').trim_start_matches('.');
+        let below =
+            host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        (name.is_empty() && direct.contains('*')) || (!name.is_empty() && below)
+    });
+    if covered {
+        return None;
+    }
+    find(["https_proxy", "HTTPS_PROXY"]).or_else(|| find(["all_proxy", "ALL_PROXY"]))
+}
+
 impl Proxy {
     pub(super) fn for_host(host: &str, get: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        let find = |names: [&str; 2]| names.into_iter().filter_map(&get).find(|it| !it.is_empty());
-        let direct = find(["no_proxy", "NO_PROXY"]).unwrap_or_default();
-        let covered = direct.split(',').map(str::trim).any(|name| {
-            let name = name.trim_start_matches('*').trim_start_matches('.');
-            let below =
-                host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-            (name.is_empty() && direct.contains('*')) || (!name.is_empty() && below)
-        });
-        if covered {
-            return None;
-        }
-        let url =
-            find(["https_proxy", "HTTPS_PROXY"]).or_else(|| find(["all_proxy", "ALL_PROXY"]))?;
+        let url = address(host, get)?;
         let rest = match url.split_once("://") {
             Some(("http", rest)) => rest,
             Some(_) => return None,
@@ -54,7 +67,7 @@ impl Proxy {
 
 #[cfg(test)]
 mod tests {
-    use super::Proxy;
+    use super::{Proxy, named};
 
     const HOST: &str = "sts.ap-northeast-1.amazonaws.com";
 
@@ -85,5 +98,15 @@ mod tests {
         let get = |name: &str| (name == "HTTPS_PROXY").then(|| "http://me:pw@proxy:1".to_owned());
         let proxy = Proxy::for_host(HOST, get).unwrap();
         assert!(proxy.request(HOST, 443).contains("Proxy-Authorization: Basic bWU6cHc=\r\n"));
+    }
+
+    #[test]
+    fn a_proxy_is_named_without_what_is_secret_in_its_address() {
+        let name = |url: &str| {
+            named(HOST, |name| (name == "HTTPS_PROXY").then(|| url.to_owned())).unwrap()
+        };
+        assert_eq!(name("http://me:p@ss/x@proxy:1/"), "http://proxy:1");
+        assert_eq!(name("proxy:3128"), "http://proxy:3128");
+        assert_eq!(name("socks5h://u:p@[::1]:1080"), "socks5h://[::1]:1080");
     }
 }

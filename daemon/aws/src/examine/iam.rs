@@ -1,0 +1,343 @@
+//! What somebody may do, as IAM's own simulator says.
+//!
+//! needs: iam:SimulatePrincipalPolicy (and iam:GetRole where a role's path is not known) — simulate
+
+use std::collections::HashMap;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::error::ErrorMetadata;
+use aws_smithy_xml::decode::{Document, ScopedDecoder, XmlDecodeError, try_data};
+use bastion_cloud::{CloudError, Kind, Permission, Says, Wish};
+
+use crate::Aws;
+use crate::clients::Clients;
+use crate::fault::Refusal;
+use crate::handmade::{self, Call, SignedFor};
+
+mod principal;
+
+use principal::Principal;
+
+/// What IAM says to each wish, in their order.
+pub(super) async fn simulate(
+    aws: &Aws,
+    principal: &str,
+    wishes: &[Wish],
+) -> Result<Vec<Permission>, CloudError> {
+    let clients = aws.access.clients().await?;
+    let names = match Principal::of(principal, &clients.region) {
+        Principal::Root => return Ok(wishes.iter().map(|wish| permitted(wish.clone())).collect()),
+        Principal::Named(names) => names,
+        Principal::Unknown => {
+            return Err(CloudError {
+                call: SIMULATE,
+                kind: Kind::Invalid,
+                message: format!("IAM keeps no policies of {principal} that it could try out"),
+                request_id: None,
+            });
+        }
+    };
+    let mut missing = None;
+    for name in &names {
+        match all(&clients, name, wishes).await {
+            Ok(told) => return Ok(told),
+            Err(refusal) if refusal.is("NoSuchEntity") => missing = Some(refusal),
+            Err(refusal) => return Err(refusal.into()),
+        }
+    }
+    // A session tells its role without the path that is part of the role's name.
+    if let Some(role) = principal::session_role(principal)
+        && let Ok(found) = role_arn(&clients, role).await
+        && !names.contains(&found)
+    {
+        return all(&clients, &found, wishes).await.map_err(CloudError::from);
+    }
+    let what = if principal.contains(":user/") { "user" } else { "role" };
+    let kind = Kind::NotFound { what, candidates: Vec::new() };
+    Err(missing.map(|refusal| refusal.into_kind(kind)).expect("somebody was asked for"))
+}
+
+/// Wishes that name the same resource and bring the same along go into one call.
+async fn all(
+    clients: &Clients,
+    principal: &str,
+    wishes: &[Wish],
+) -> Result<Vec<Permission>, Refusal> {
+    let mut groups: Vec<(&Wish, Vec<&str>)> = Vec::new();
+    for wish in wishes {
+        let same = |one: &Wish| one.resource == wish.resource && one.context == wish.context;
+        match groups.iter_mut().find(|(first, _)| same(first)) {
+            Some((_, actions)) => {
+                if !actions.contains(&wish.action.as_str()) {
+                    actions.push(&wish.action);
+                }
+            }
+            None => groups.push((wish, vec![&wish.action])),
+        }
+    }
+    let mut told = HashMap::new();
+    for (first, actions) in groups {
+        for some in actions.chunks(AT_ONCE) {
+            for answer in ask(clients, principal, first, some).await? {
+                let wish = Wish { action: answer.action.to_lowercase(), ..first.clone() };
+                told.insert(wish, answer);
+            }
+        }
+    }
+    let mut permissions = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        let key = Wish { action: wish.action.to_lowercase(), ..wish.clone() };
+        let Some(told) = told.get(&key) else {
+            return Err(Refusal::from(CloudError {
+                call: SIMULATE,
+                kind: Kind::Service,
+                message: format!("an answer that does not speak of {}", wish.action),
+                request_id: None,
+            }));
+        };
+        permissions.push(told.permission(wish.clone()));
+    }
+    Ok(permissions)
+}
+
+/// All pages of one simulation.
+async fn ask(
+    clients: &Clients,
+    principal: &str,
+    wish: &Wish,
+    actions: &[&str],
+) -> Result<Vec<Told>, Refusal> {
+    let mut form = vec![
+        ("Action".to_owned(), "SimulatePrincipalPolicy".to_owned()),
+        ("Version".to_owned(), VERSION.to_owned()),
+        ("PolicySourceArn".to_owned(), principal.to_owned()),
+        ("ResourceArns.member.1".to_owned(), wish.resource.clone()),
+    ];
+    for (number, action) in (1..).zip(actions) {
+        form.push((format!("ActionNames.member.{number}"), (*action).to_owned()));
+    }
+    for (number, (key, value)) in (1..).zip(&wish.context) {
+        let entry = |part: &str| format!("ContextEntries.member.{number}.{part}");
+        let kind = if matches!(value.as_str(), "true" | "false") { "boolean" } else { "string" };
+        form.push((entry("ContextKeyName"), key.clone()));
+        form.push((entry("ContextKeyType"), kind.to_owned()));
+        form.push((entry("ContextKeyValues.member.1"), value.clone()));
+    }
+    let mut told = Vec::new();
+    let mut marker: Option<String> = None;
+    loop {
+        let more = marker.take().map(|marker| ("Marker".to_owned(), marker));
+        let body = encode(form.iter().cloned().chain(more));
+        let page = call(clients, SIMULATE, body, page).await?;
+        told.extend(page.told);
+        match page.marker {
+            Some(next) => marker = Some(next),
+            None => return Ok(told),
+        }
+    }
+}
+
+/// A role's whole name, by the last part of it.
+async fn role_arn(clients: &Clients, role: &str) -> Result<String, Refusal> {
+    let form = [("Action", "GetRole"), ("Version", VERSION), ("RoleName", role)];
+    let form = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    call(clients, GET_ROLE, encode(form), |text| {
+        let mut document = Document::new(text);
+        let arn = text_at(document.root_element()?, &["GetRoleResult", "Role", "Arn"])?;
+        arn.ok_or_else(|| XmlDecodeError::custom("a role without a name"))
+    })
+    .await
+}
+
+async fn call<T>(
+    clients: &Clients,
+    name: &'static str,
+    body: String,
+    read: fn(&str) -> Result<T, XmlDecodeError>,
+) -> Result<T, Refusal>
+where
+    T: Send + Sync + std::fmt::Debug + 'static,
+{
+    let (endpoint, region) = service(&clients.region);
+    let call = Call {
+        name,
+        endpoint: handmade::endpoint(clients, "IAM", endpoint.to_owned()),
+        signed_for: Some(SignedFor { service: "iam", region }),
+        method: "POST",
+        headers: &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")],
+        body,
+    };
+    handmade::ask(clients, call, move |answer| read_answer(answer, read)).await
+}
+
+/// IAM is one for all regions of a partition.
+fn service(region: &str) -> (&'static str, &'static str) {
+    if region.starts_with("cn-") {
+        ("https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1")
+    } else if region.starts_with("us-gov-") {
+        ("https://iam.us-gov.amazonaws.com", "us-gov-west-1")
+    } else {
+        ("https://iam.amazonaws.com", "us-east-1")
+    }
+}
+
+fn read_answer<T>(
+    answer: &HttpResponse,
+    read: fn(&str) -> Result<T, XmlDecodeError>,
+) -> Result<T, ErrorMetadata> {
+    let text = String::from_utf8_lossy(answer.body().bytes().unwrap_or_default());
+    if answer.status().is_success() {
+        return read(&text)
+            .map_err(|err| ErrorMetadata::builder().message(err.to_string()).build());
+    }
+    let error = |part: &str| {
+        let mut document = Document::new(&text);
+        let root = document.root_element().ok()?;
+        text_at(root, &["Error", part]).ok().flatten()
+    };
+    let meta = ErrorMetadata::builder()
+        .code(error("Code").unwrap_or_default())
+        .message(error("Message").unwrap_or_default());
+    Err(meta.build())
+}
+
+/// What stands at the end of a path of elements.
+fn text_at(
+    mut element: ScopedDecoder<'_, '_>,
+    path: &[&str],
+) -> Result<Option<String>, XmlDecodeError> {
+    let Some((first, rest)) = path.split_first() else {
+        return Ok(Some(try_data(&mut element)?.into_owned()));
+    };
+    while let Some(child) = element.next_tag() {
+        if child.start_el().matches(first) {
+            return text_at(child, rest);
+        }
+    }
+    Ok(None)
+}
+
+/// One page of a simulation.
+#[derive(Debug, Default)]
+struct Page {
+    told: Vec<Told>,
+    marker: Option<String>,
+}
+
+/// What was said to one action.
+#[derive(Debug, Default)]
+struct Told {
+    action: String,
+    decision: String,
+    by: Vec<String>,
+    missing: Vec<String>,
+    from_above: bool,
+}
+
+impl Told {
+    fn permission(&self, wish: Wish) -> Permission {
+        let says = match self.decision.as_str() {
+            "allowed" => Says::Allowed,
+            "explicitDeny" => Says::Denied,
+            _ => Says::NotAllowed,
+        };
+        Permission {
+            wish,
+            says,
+            by: self.by.clone(),
+            missing: self.missing.clone(),
+            from_above: self.from_above,
+        }
+    }
+}
+
+/// ```text
+///   Response { Result { IsTruncated, Marker?, EvaluationResults { member { EvalActionName, EvalDecision,
+///     MatchedStatements { member { SourcePolicyId } }, MissingContextValues { member },
+///     OrganizationsDecisionDetail { AllowedByOrganizations }, PermissionsBoundaryDecisionDetail { … } } } } }
+/// ```
+fn page(text: &str) -> Result<Page, XmlDecodeError> {
+    let mut page = Page::default();
+    let mut document = Document::new(text);
+    let mut root = document.root_element()?;
+    while let Some(mut result) = root.next_tag() {
+        if !result.start_el().matches("SimulatePrincipalPolicyResult") {
+            continue;
+        }
+        while let Some(mut part) = result.next_tag() {
+            if part.start_el().matches("Marker") {
+                let marker = try_data(&mut part)?.into_owned();
+                page.marker = Some(marker).filter(|marker| !marker.is_empty());
+            } else if part.start_el().matches("EvaluationResults") {
+                while let Some(member) = part.next_tag() {
+                    page.told.push(evaluation(member)?);
+                }
+            }
+        }
+    }
+    Ok(page)
+}
+
+fn evaluation(mut member: ScopedDecoder<'_, '_>) -> Result<Told, XmlDecodeError> {
+    let mut told = Told::default();
+    while let Some(mut part) = member.next_tag() {
+        let name = part.start_el().local().to_owned();
+        match name.as_str() {
+            "EvalActionName" => told.action = try_data(&mut part)?.into_owned(),
+            "EvalDecision" => told.decision = try_data(&mut part)?.into_owned(),
+            "MatchedStatements" => {
+                while let Some(statement) = part.next_tag() {
+                    told.by.extend(text_at(statement, &["SourcePolicyId"])?);
+                }
+            }
+            "MissingContextValues" => {
+                while let Some(mut key) = part.next_tag() {
+                    told.missing.push(try_data(&mut key)?.into_owned());
+                }
+            }
+            "OrganizationsDecisionDetail" => {
+                let allowed = text_at(part, &["AllowedByOrganizations"])?;
+                told.from_above |= allowed.as_deref() == Some("false");
+            }
+            "PermissionsBoundaryDecisionDetail" => {
+                let allowed = text_at(part, &["AllowedByPermissionsBoundary"])?;
+                told.from_above |= allowed.as_deref() == Some("false");
+            }
+            _ => {}
+        }
+    }
+    told.by.dedup();
+    Ok(told)
+}
+
+fn permitted(wish: Wish) -> Permission {
+    Permission { wish, says: Says::Allowed, by: Vec::new(), missing: Vec::new(), from_above: false }
+}
+
+fn encode(form: impl IntoIterator<Item = (String, String)>) -> String {
+    let pairs = form.into_iter().map(|(name, value)| format!("{name}={}", escaped(&value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// A value as a form takes it: all but what needs no escape in any place.
+fn escaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
+const GET_ROLE: &str = "iam:GetRole";
+const VERSION: &str = "2010-05-08";
+
+/// Actions of one call: a page of IAM's holds a hundred answers.
+const AT_ONCE: usize = 100;
+
+#[cfg(test)]
+mod tests;
