@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
@@ -113,6 +113,11 @@ impl Clients {
         let mut error = CloudError { call, kind, message, request_id: None };
         self.note(&mut error);
         Err(error)
+    }
+
+    /// What time it is, as signatures are told.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     /// Where things were looked for, in words: region, and account where it can be learned.
