@@ -12,8 +12,11 @@ use crate::commands::doctor::Doctor;
 use crate::commands::events::Events;
 use crate::commands::open::Open;
 use crate::commands::password::Password;
+use crate::commands::ports::Ports;
 use crate::commands::reload::Reload;
+use crate::commands::service::{Logs, Service};
 use crate::commands::status::Status;
+use crate::commands::test::Test;
 use crate::commands::version::Version;
 use crate::commands::wait::Wait;
 use crate::error::Failure;
@@ -55,12 +58,16 @@ pub(crate) enum Command {
     Status(Status),
     Wait(Wait),
     Events(Events),
+    Test(Test),
+    Ports(Ports),
     Password(Password),
     Doctor(Doctor),
     Cost(Cost),
     Audit(Audit),
     Config(Config),
     Reload(Reload),
+    Service(Service),
+    Logs(Logs),
     Version(Version),
 }
 
@@ -81,12 +88,16 @@ impl Command {
             Self::Status(status) => status.run(client, ui).await,
             Self::Wait(wait) => wait.run(client, ui).await,
             Self::Events(events) => events.run(client, ui).await,
+            Self::Test(test) => test.run(client, ui).await,
+            Self::Ports(ports) => ports.run(client, ui).await,
             Self::Password(password) => password.run(client, ui).await,
             Self::Doctor(doctor) => doctor.run(client, ui).await,
             Self::Cost(cost) => cost.run(client, ui).await,
             Self::Audit(audit) => audit.run(client, ui).await,
             Self::Config(config) => config.run(client, ui).await,
             Self::Reload(reload) => reload.run(client, ui).await,
+            Self::Service(service) => service.run(client, ui).await,
+            Self::Logs(logs) => logs.run(ui).await,
             Self::Version(version) => version.run(client, ui).await,
         }
     }

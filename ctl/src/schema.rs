@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use bastion_api::schema::of;
 
-use crate::commands::{config, open, version, wait};
+use crate::commands::{config, open, ports, version, wait};
 
 /// What each command prints.
 fn shapes() -> Vec<(&'static str, schemars::Schema)> {
     vec![
         ("config_path", of::<config::Place<'_>>()),
         ("open", of::<open::Opened<'_>>()),
+        ("ports", of::<ports::Listing>()),
         ("version", of::<version::Versions<'_>>()),
         ("wait", of::<wait::Reached<'_>>()),
     ]

@@ -1,5 +1,7 @@
 //! What is said, and where: stdout is data, stderr is talk. Colour and a line that rewrites itself are for terminals only.
 
+mod progress;
+
 use std::env;
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -11,6 +13,8 @@ use crate::cli::Output;
 use crate::error::Failure;
 use crate::words::{clean, wrap};
 
+pub(crate) use progress::Step;
+
 /// The screen, or what stands in its place.
 pub(crate) struct Ui {
     settings: Settings,
@@ -18,6 +22,8 @@ pub(crate) struct Ui {
     err: Box<dyn Write>,
     /// Whether the last line of stderr is one that will be rewritten.
     rewriting: bool,
+    /// What was last told of a wait.
+    told: Option<Step>,
     parting: Option<String>,
 }
 
@@ -86,7 +92,7 @@ impl Ui {
 
     /// A screen that writes there.
     pub(crate) fn new(settings: Settings, out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
-        Self { settings, out, err, rewriting: false, parting: None }
+        Self { settings, out, err, rewriting: false, told: None, parting: None }
     }
 
     /// What the screen can do and how much is wanted on it.
@@ -153,24 +159,23 @@ impl Ui {
         self.say(line);
     }
 
-    /// How far something is: on a terminal one line that is written again and again.
-    pub(crate) fn progress(&mut self, line: &str) {
-        if self.settings.quiet || !self.settings.err_terminal {
-            return;
+    /// How far something is: on a terminal a bar on a line that is written again and again, else a line for each stage.
+    pub(crate) fn step(&mut self, step: Step) {
+        if self.settings.err_terminal {
+            let line = step.line(self.settings.width, self.settings.colour);
+            return self.rewrite(&line);
         }
-        // A line that wraps cannot be rewritten.
-        let line: String = line.chars().take(self.settings.width.saturating_sub(1)).collect();
-        self.rewriting = true;
-        // Talk that cannot be written is no failure.
-        write!(self.err, "\r{line}\x1b[K").and_then(|()| self.err.flush()).ok();
+        if !self.told.as_ref().is_some_and(|told| step.repeats(told)) {
+            self.talk(&step.told());
+        }
+        self.told = Some(step);
     }
 
-    /// How far something is: without a terminal a line for each stage.
-    pub(crate) fn stage(&mut self, line: &str) {
-        if self.settings.err_terminal {
-            return self.progress(line);
-        }
-        self.talk(line);
+    /// That something is under way, of which nothing more is known: said on a terminal only.
+    pub(crate) fn progress(&mut self, line: &str) {
+        // A line that wraps cannot be rewritten.
+        let line: String = line.chars().take(self.settings.width.saturating_sub(1)).collect();
+        self.rewrite(&line);
     }
 
     /// What will be said when a signal ends us.
@@ -255,6 +260,15 @@ impl Ui {
     fn say(&mut self, line: &str) {
         // Talk that cannot be written is no failure.
         writeln!(self.err, "{line}").ok();
+    }
+
+    fn rewrite(&mut self, line: &str) {
+        if self.settings.quiet || !self.settings.err_terminal {
+            return;
+        }
+        self.rewriting = true;
+        // Talk that cannot be written is no failure.
+        write!(self.err, "\r{line}\x1b[K").and_then(|()| self.err.flush()).ok();
     }
 
     /// Wipes the line that was rewritten, for what follows says more.

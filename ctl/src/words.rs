@@ -35,6 +35,18 @@ pub(crate) fn whole(seconds: f64) -> u64 {
     seconds.round() as u64
 }
 
+/// A short time as people measure it: `0.4 ms`, `31 ms`, `1.25 s`.
+pub(crate) fn milliseconds(seconds: f64) -> String {
+    let milliseconds = seconds.max(0.0) * 1000.0;
+    if milliseconds < 10.0 {
+        format!("{milliseconds:.1} ms")
+    } else if milliseconds < 1000.0 {
+        format!("{milliseconds:.0} ms")
+    } else {
+        format!("{:.2} s", milliseconds / 1000.0)
+    }
+}
+
 /// A count with its noun: `1 visit`, `2 visits`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
@@ -122,6 +134,12 @@ mod tests {
         );
         let said = [0, 999, 1000, 1_500_000, 2_000_000_000, 3_000_000_000_000].map(bytes);
         assert_eq!(said, ["0 B", "999 B", "1.0 kB", "1.5 MB", "2.0 GB", "3.0 TB"]);
+    }
+
+    #[test]
+    fn a_short_time_has_as_many_digits_as_are_of_use() {
+        let said = [0.0004, 0.0312, 0.9994, 1.25, f64::NAN, -1.0].map(milliseconds);
+        assert_eq!(said, ["0.4 ms", "31 ms", "999 ms", "1.25 s", "0.0 ms", "0.0 ms"]);
     }
 
     #[test]

@@ -8,8 +8,11 @@ pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod open;
 pub(crate) mod password;
+pub(crate) mod ports;
 pub(crate) mod reload;
+pub(crate) mod service;
 pub(crate) mod status;
+pub(crate) mod test;
 pub(crate) mod version;
 pub(crate) mod wait;
 

@@ -47,6 +47,16 @@ pub(crate) struct Opened<'a> {
     hold_until: Option<Timestamp>,
 }
 
+/// A target that is open.
+pub(super) struct Reached {
+    /// The target, as it is then.
+    pub(super) target: TargetStatus,
+    /// How long its start took.
+    pub(super) elapsed: f64,
+    /// Until when it is held, where that was asked for.
+    pub(super) until: Option<Timestamp>,
+}
+
 /// How far the start has come, as last told.
 struct Told {
     stage: Stage,
@@ -59,13 +69,7 @@ impl Open {
     pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
         let hold_seconds = self.hold.map(|hold| hold.as_secs());
         let request = OpenRequest { hold_seconds, tunnels: self.fan_out };
-        let lines = about(client, &self.target, client.open(&self.target, &request).await).await?;
-        let name = clean(&self.target);
-        ui.on_parting(Some(format!(
-            "{name} goes on starting; to stop it: bastionctl close {name}"
-        )));
-        let (target, elapsed, until) = self.follow(lines, ui).await?;
-        ui.on_parting(None);
+        let Reached { target, elapsed, until } = reach(client, &self.target, &request, ui).await?;
         let address = Address::of(&target);
         if ui.settings().json {
             return ui.json(&Opened {
@@ -86,50 +90,61 @@ impl Open {
         }
         Ok(())
     }
+}
 
-    /// Shows each stage until the target is ready; on a terminal the time runs on between two of them.
-    async fn follow(
-        &self,
-        mut lines: Lines<OpenEvent>,
-        ui: &mut Ui,
-    ) -> Result<(TargetStatus, f64, Option<Timestamp>), Failure> {
-        let mut told: Option<Told> = None;
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        loop {
-            let line = {
-                // One and the same wait, however often the time is written anew: it has a deadline.
-                let mut next = pin!(lines.next());
-                loop {
-                    tokio::select! {
-                        line = &mut next => break line?,
-                        _ = tick.tick() => {
-                            if let Some(told) = &told {
-                                ui.step(told.step(&self.target, clock::now()));
-                            }
+/// Opens a target and shows how it goes; where a signal ends us meanwhile, how to stop it is said.
+pub(super) async fn reach(
+    client: &Client,
+    target: &str,
+    request: &OpenRequest,
+    ui: &mut Ui,
+) -> Result<Reached, Failure> {
+    let lines = about(client, target, client.open(target, request).await).await?;
+    let name = clean(target);
+    ui.on_parting(Some(format!("{name} goes on starting; to stop it: bastionctl close {name}")));
+    let reached = follow(target, lines, ui).await?;
+    ui.on_parting(None);
+    Ok(reached)
+}
+
+/// Shows each stage until the target is ready; on a terminal the time runs on between two of them.
+async fn follow(name: &str, mut lines: Lines<OpenEvent>, ui: &mut Ui) -> Result<Reached, Failure> {
+    let mut told: Option<Told> = None;
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        let line = {
+            // One and the same wait, however often the time is written anew: it has a deadline.
+            let mut next = pin!(lines.next());
+            loop {
+                tokio::select! {
+                    line = &mut next => break line?,
+                    _ = tick.tick() => {
+                        if let Some(told) = &told {
+                            ui.step(told.step(name, clock::now()));
                         }
                     }
                 }
-            };
-            match line {
-                Some(OpenEvent::Stage { stage, elapsed_seconds, estimate_seconds }) => {
-                    let at = clock::now();
-                    let estimate = estimate_seconds;
-                    let now = Told { stage, elapsed: elapsed_seconds, estimate, at };
-                    ui.step(now.step(&self.target, at));
-                    told = Some(now);
-                }
-                Some(OpenEvent::Tunnels { standing, wanted }) => {
-                    told = None;
-                    ui.step(Step::count(&self.target, "opening tunnels", standing, wanted));
-                }
-                Some(OpenEvent::Ready { target, elapsed_seconds, hold_until }) => {
-                    return Ok((target, elapsed_seconds, hold_until));
-                }
-                Some(OpenEvent::Failed { problem }) => return Err(problem.into()),
-                Some(OpenEvent::Unknown) => {}
-                None => return Err(lines.cut().into()),
             }
+        };
+        match line {
+            Some(OpenEvent::Stage { stage, elapsed_seconds, estimate_seconds }) => {
+                let at = clock::now();
+                let estimate = estimate_seconds;
+                let now = Told { stage, elapsed: elapsed_seconds, estimate, at };
+                ui.step(now.step(name, at));
+                told = Some(now);
+            }
+            Some(OpenEvent::Tunnels { standing, wanted }) => {
+                told = None;
+                ui.step(Step::count(name, "opening tunnels", standing, wanted));
+            }
+            Some(OpenEvent::Ready { target, elapsed_seconds, hold_until }) => {
+                return Ok(Reached { target, elapsed: elapsed_seconds, until: hold_until });
+            }
+            Some(OpenEvent::Failed { problem }) => return Err(problem.into()),
+            Some(OpenEvent::Unknown) => {}
+            None => return Err(lines.cut().into()),
         }
     }
 }

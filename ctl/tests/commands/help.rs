@@ -11,6 +11,8 @@ fn the_help_of_the_program_and_of_each_verb_is_as_in_its_file() {
         "status",
         "wait",
         "events",
+        "test",
+        "ports",
         "password",
         "doctor",
         "cost",

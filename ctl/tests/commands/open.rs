@@ -160,10 +160,11 @@ fn an_interrupt_leaves_the_start_running_and_says_how_to_stop_it() {
 #[test]
 fn a_terminal_shows_the_stages_on_one_line_whose_time_runs_on() {
     let daemon = Daemon::new([(OPEN, Answer::lines([stage("pulling", 8.0)]).held())]);
-    let mut terminal = Terminal::run(&daemon, "open prod-db", &[]);
-    terminal.until("\rprod-db  pulling image  8 s of about 24 s\x1b[K");
+    let mut terminal = Terminal::run(&daemon, "open prod-db", &[("NO_COLOR", "1")]);
+    terminal.until("\rprod-db  pulling image  [");
+    terminal.until("]  8 s of about 24 s\x1b[K");
     // A busy machine may miss a second.
-    let later = |second| format!("\rprod-db  pulling image  {second} s of about 24 s\x1b[K");
+    let later = |second| format!("]  {second} s of about 24 s\x1b[K");
     terminal.until_any(&(9..60).map(later).collect::<Vec<_>>()).signal("INT");
     let (seen, code) = terminal.end();
     assert_eq!(code, 130);

@@ -17,8 +17,10 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("events", "proto/control/schema/event"),
     ("open", "ctl/schema/open"),
     ("password", "proto/control/schema/password"),
+    ("ports", "ctl/schema/ports"),
     ("reload", "proto/control/schema/reload_answer"),
     ("status", "proto/control/schema/status"),
+    ("test", "proto/control/schema/test_answer"),
     ("version", "ctl/schema/version"),
     ("wait", "ctl/schema/wait"),
 ];
