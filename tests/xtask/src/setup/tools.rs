@@ -41,6 +41,12 @@ const TOOLS: &[Tool] = &[
         linux_only: false,
         package: Package { what: "OpenSSL", apt: &["openssl"], brew: "openssl@3" },
     },
+    // What a person's screen shows.
+    Tool {
+        program: "tmux",
+        linux_only: false,
+        package: Package { what: "tmux", apt: &["tmux"], brew: "tmux" },
+    },
     // A third-party client compiles OpenSSL.
     Tool {
         program: "make",
