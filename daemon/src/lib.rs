@@ -7,8 +7,10 @@ pub mod run;
 pub mod control;
 pub mod listen;
 
+pub mod by_hand;
 pub mod explain;
 pub mod keeper;
+pub mod policy;
 pub mod tunnels;
 
 pub mod events;

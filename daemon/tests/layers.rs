@@ -14,8 +14,16 @@ const ARROWS: &[(&str, &[&str])] = &[
             "listen", "control",
         ],
     ),
-    ("control", &["listen", "keeper", "tunnels", "events", "ledger", "explain", "host"]),
+    (
+        "control",
+        &[
+            "by_hand", "policy", "listen", "keeper", "tunnels", "events", "ledger", "explain",
+            "host",
+        ],
+    ),
     ("listen", &["listen::shadow", "keeper", "tunnels", "events", "ledger", "explain", "state"]),
+    ("by_hand", &[]),
+    ("policy", &[]),
     ("explain", &["listen::shadow", "keeper", "tunnels", "ledger", "state"]),
     ("keeper", &["tunnels", "events", "ledger", "state"]),
     ("ledger", &["tunnels", "state"]),

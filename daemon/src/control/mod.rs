@@ -4,14 +4,17 @@
 
 mod answer;
 mod audit;
+mod by_hand;
 mod close;
 mod config;
 mod cost;
 mod events;
+mod info;
 mod office;
 mod open;
 mod password;
 mod peer;
+mod policy;
 pub mod reload;
 mod running;
 mod span;
@@ -119,8 +122,11 @@ where
     Router::new()
         .route("/v1/targets", get(status::targets))
         .route("/v1/targets/{name}/password", get(password::password))
+        .route("/v1/targets/{name}/by_hand", get(by_hand::by_hand))
         .route("/v1/targets/{name}/token", get(token::token))
+        .route("/v1/info", get(info::info))
         .route("/v1/config", get(config::config))
+        .route("/v1/policy", get(policy::policy))
         .route("/v1/version", get(version::version))
 }
 

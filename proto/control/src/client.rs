@@ -29,9 +29,9 @@ use self::oneshot::Oneshot;
 pub use self::oneshot::daemon_program;
 use crate::paths::{Env, control_sockets};
 use crate::{
-    Audit, CloseAnswer, CloseRequest, ConfigReport, Cost, DoctorReport, Event, GroupBy, Health,
-    Info, OpenEvent, OpenRequest, Password, Policy, PolicyFor, ReloadAnswer, Status, Targets,
-    TestAnswer, Timestamp, Version,
+    Audit, ByHand, CloseAnswer, CloseRequest, ConfigReport, Cost, DoctorReport, Event, GroupBy,
+    Health, Info, OpenEvent, OpenRequest, Password, Policy, PolicyFor, ReloadAnswer, Status,
+    Targets, TestAnswer, Timestamp, Version,
 };
 
 /// The daemon, as a program sees it that talks to it.
@@ -142,11 +142,18 @@ impl Client {
         self.office_get(with_query(&path, [user]), SLOW).await
     }
 
-    /// What clients have to be told about these targets; about all of them where none is named.
-    pub async fn info(&self, targets: &[String]) -> Result<Info, ClientError> {
+    /// What clients have to be told about these targets; about all of them where none is named. In whose account each
+    /// lies is asked only where that is wanted.
+    pub async fn info(&self, targets: &[String], accounts: bool) -> Result<Info, ClientError> {
         let names: Vec<String> = targets.iter().map(|name| escaped(name)).collect();
         let wanted = (!names.is_empty()).then(|| format!("targets={}", names.join(",")));
-        self.office_get(with_query("/v1/info", [wanted]), SLOW).await
+        let accounts = accounts.then(|| "accounts=true".to_owned());
+        self.office_get(with_query("/v1/info", [wanted, accounts]), SLOW).await
+    }
+
+    /// What a person types to do by hand what the daemon does for a target.
+    pub async fn by_hand(&self, target: &str) -> Result<ByHand, ClientError> {
+        self.office_get(format!("/v1/targets/{}/by_hand", escaped(target)), SLOW).await
     }
 
     /// What happened, oldest first; with `follow` also what is going to happen, without an end.
