@@ -122,7 +122,7 @@ fn conninfo(value: &str) -> String {
 }
 
 /// A word of a shell line, quoted only where it must be.
-fn shell(word: &str) -> String {
+pub(crate) fn shell(word: &str) -> String {
     let safe = |char: char| char.is_ascii_alphanumeric() || "-_./:@%+=,".contains(char);
     if !word.is_empty() && word.chars().all(safe) {
         return word.to_owned();

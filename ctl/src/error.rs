@@ -14,12 +14,19 @@
 //! | C10 | the config cannot be checked | `config.rs` |
 //! | C11 | the config has no place | `config.rs` |
 //! | C12 | the support bundle cannot be written | `doctor/bundle.rs` |
+//! | C20 | no service manager answers | `service/manager.rs` |
+//! | C21 | a service manager refused what was asked of it | `service/` |
+//! | C22 | bastiond is not installed as a service | `service.rs` |
+//! | C23 | there is no bastiond to install | `service/program.rs` |
+//! | C24 | a file cannot be written or removed | `service/`, `man.rs` |
+//! | C25 | the service's log cannot be read | `service/logs.rs` |
 
 use std::io;
 
 use bastion_api::client::{ClientError, Oddity, Tried, Why};
 use bastion_api::{Problem, ProblemKind};
 
+use crate::commands::service;
 use crate::signals::Signal;
 use crate::ui::Ui;
 
@@ -91,12 +98,12 @@ pub(crate) fn explain(error: ClientError) -> Problem {
             let seconds = after.as_secs();
             Problem::new("C03", ProblemKind::TimedOut, "bastiond does not answer")
                 .because(format!("no answer to {call} in {seconds} s"))
-                .hint(RESTART)
+                .hint(restart())
         }
         ClientError::Lost { call, source } => {
             Problem::new("C04", ProblemKind::NotRunning, "bastiond went away")
                 .because(format!("its answer to {call} broke off: {source}"))
-                .hint(START)
+                .hint(service::how_to_start())
         }
         ClientError::Protocol { call, source } => odd(&call, &source),
     }
@@ -115,10 +122,10 @@ fn odd(call: &str, oddity: &Oddity) -> Problem {
             .hint("bastionctl version"),
         Oddity::Status(_) => Problem::new("C05", ProblemKind::Failed, "bastiond gave no reason")
             .because(format!("the answer to {call}: {oddity}"))
-            .hint(RESTART),
+            .hint(restart()),
         Oddity::Cut => Problem::new("C04", ProblemKind::NotRunning, "bastiond went away")
             .because(format!("its answer to {call} ended too early"))
-            .hint(START),
+            .hint(service::how_to_start()),
     }
 }
 
@@ -139,7 +146,13 @@ fn not_running(tried: &[Tried]) -> Problem {
     for hint in hints {
         problem = problem.hint(hint);
     }
-    problem.hint(START).hint(BY_HAND)
+    problem.hint(service::how_to_start()).hint(BY_HAND)
+}
+
+/// How a daemon is started anew.
+fn restart() -> &'static str {
+    service::how_to_restart()
+        .unwrap_or("end bastiond in its terminal with Ctrl-C, and start it again")
 }
 
 fn plain(code: &str, message: &str, error: &io::Error) -> Problem {
@@ -151,18 +164,6 @@ fn tell(problem: &Problem, ui: &mut Ui) -> u8 {
     problem.kind.exit_code()
 }
 
-/// How a daemon is started that a service manager keeps.
-const START: &str = if cfg!(target_os = "macos") {
-    "launchctl kickstart gui/$(id -u)/com.bastiond"
-} else {
-    "systemctl --user start bastiond"
-};
-/// How such a daemon is started anew.
-const RESTART: &str = if cfg!(target_os = "macos") {
-    "launchctl kickstart -k gui/$(id -u)/com.bastiond"
-} else {
-    "systemctl --user restart bastiond"
-};
 /// How a daemon is started in this terminal.
 const BY_HAND: &str = "bastiond  # in a terminal, until Ctrl-C";
 /// The exit code of a program that SIGPIPE kills, as a shell shows it: 128 and 13.

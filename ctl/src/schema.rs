@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bastion_api::schema::of;
 
-use crate::commands::{config, open, ports, version, wait};
+use crate::commands::{config, open, ports, service, version, wait};
 
 /// What each command prints.
 fn shapes() -> Vec<(&'static str, schemars::Schema)> {
@@ -15,6 +15,11 @@ fn shapes() -> Vec<(&'static str, schemars::Schema)> {
         ("config_path", of::<config::Place<'_>>()),
         ("open", of::<open::Opened<'_>>()),
         ("ports", of::<ports::Listing>()),
+        ("logs", of::<service::logs::Line>()),
+        ("service", of::<service::Done<'_>>()),
+        ("service_install", of::<service::install::Installed<'_>>()),
+        ("service_status", of::<service::status::Told>()),
+        ("service_uninstall", of::<service::uninstall::Uninstalled>()),
         ("version", of::<version::Versions<'_>>()),
         ("wait", of::<wait::Reached<'_>>()),
     ]

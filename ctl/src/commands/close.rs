@@ -60,7 +60,7 @@ impl Close {
 }
 
 /// `psql (pid 4711), for 12 min`
-fn user(visit: &VisitStatus) -> String {
+pub(super) fn user(visit: &VisitStatus) -> String {
     let program = visit.program.as_deref().map_or_else(|| "a program".into(), clean);
     let pid = visit.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     let deed = if visit.waiting { "waiting" } else { "connected" };

@@ -1,0 +1,121 @@
+//! `service stop` and `restart`: bastions and visits end with the daemon, so whoever is connected is named first.
+
+use bastion_api::client::Client;
+use bastion_api::{Problem, ProblemKind, State, Status};
+use clap::Args;
+
+use super::manager::{Kind, Manager};
+use super::{begun, did_not_start, reach_installed, tell};
+use crate::commands::close::user;
+use crate::error::Failure;
+use crate::ui::Ui;
+use crate::words::clean;
+
+// What the help says stands with the two commands.
+#[derive(Args, Debug)]
+pub(crate) struct Ending {
+    /// Do not ask, also when somebody is connected
+    #[arg(long, short)]
+    yes: bool,
+}
+
+impl Ending {
+    /// Without asking or with.
+    pub(super) fn new(yes: bool) -> Self {
+        Self { yes }
+    }
+
+    pub(super) async fn stop(
+        self,
+        kind: Kind,
+        client: &Client,
+        ui: &mut Ui,
+    ) -> Result<(), Failure> {
+        let manager = reach_installed(kind).await?;
+        self.end(&manager, "stop", client, ui).await?;
+        manager.stop().await?;
+        tell(&manager, &manager.standing().await?, "stop", client, ui).await
+    }
+
+    pub(super) async fn restart(
+        self,
+        kind: Kind,
+        client: &Client,
+        ui: &mut Ui,
+    ) -> Result<(), Failure> {
+        let manager = reach_installed(kind).await?;
+        self.end(&manager, "restart", client, ui).await?;
+        manager.restart().await.map_err(did_not_start)?;
+        begun(&manager, "restart", client, ui).await
+    }
+
+    /// Says what ends with the service, and asks where somebody is connected.
+    pub(super) async fn end(
+        &self,
+        manager: &Manager,
+        deed: &str,
+        client: &Client,
+        ui: &mut Ui,
+    ) -> Result<(), Failure> {
+        // A daemon that is down is not to be started for the question.
+        if !manager.standing().await?.running {
+            return Ok(());
+        }
+        let Ok(status) = client.status().await else { return Ok(()) };
+        let users = users(&status);
+        if !users.is_empty() && !self.yes {
+            confirm(users, deed, ui).await?;
+        }
+        let open = open(&status);
+        if !open.is_empty() {
+            ui.talk(&format!("stopping the bastions of {}, too", open.join(", ")));
+        }
+        Ok(())
+    }
+}
+
+/// Asks whether those who are connected may be cut off; a failure where nobody can answer, or does not want it.
+async fn confirm(users: Vec<String>, deed: &str, ui: &mut Ui) -> Result<(), Failure> {
+    let message = "somebody is connected through bastiond";
+    if !ui.settings().in_terminal || !ui.settings().err_terminal {
+        let mut problem = Problem::new("C06", ProblemKind::Failed, message);
+        problem.causes = users;
+        return Err(problem.hint(format!("bastionctl service {deed} --yes")).into());
+    }
+    ui.insist(&format!("{message}:"));
+    for user in users {
+        ui.insist(&format!("  {user}"));
+    }
+    if ui.ask(&format!("{} it all the same?", capital(deed))).await {
+        return Ok(());
+    }
+    ui.talk("bastiond goes on");
+    Err(Failure::Told(ProblemKind::Failed))
+}
+
+/// `prod-db: psql (pid 4711), connected for 12 min`
+fn users(status: &Status) -> Vec<String> {
+    let of = |target: &bastion_api::TargetStatus| {
+        let name = clean(&target.name);
+        target
+            .visits
+            .iter()
+            .map(move |visit| format!("{name}: {}", user(visit)))
+            .collect::<Vec<_>>()
+    };
+    status.targets.iter().flat_map(of).collect()
+}
+
+/// The targets that have a bastion, or will have one in a moment.
+fn open(status: &Status) -> Vec<String> {
+    let has = |state| match state {
+        State::Starting | State::Ready => true,
+        State::Cold | State::Stopping | State::Problem | State::Unknown => false,
+    };
+    status.targets.iter().filter(|target| has(target.state)).map(|it| clean(&it.name)).collect()
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

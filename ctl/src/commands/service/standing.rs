@@ -1,0 +1,18 @@
+/// How the service is, as its manager tells.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Standing {
+    /// Whether the manager knows it.
+    pub(super) installed: bool,
+    /// Whether it starts at login.
+    pub(super) enabled: bool,
+    /// Whether it runs, or is being started.
+    pub(super) running: bool,
+    /// Whether the manager listens in its place, and would start it for a caller.
+    pub(super) socket: bool,
+    /// The manager's own word for it.
+    pub(super) state: String,
+    /// Its process.
+    pub(super) pid: Option<u32>,
+    /// How it ended, where it did not end well.
+    pub(super) result: Option<String>,
+}
