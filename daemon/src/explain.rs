@@ -79,6 +79,15 @@ pub fn config_unusable(faults: &[ConfigFault]) -> Problem {
     faulty(faults, "")
 }
 
+/// The bastion could not reach the database.
+pub fn database_unreachable(target: &Target, remote: &Remote) -> Problem {
+    let message = format!("{} refuses or does not answer the bastion", target.name);
+    Problem::new("D24", Sort::DatabaseUnreachable, message)
+        .because(format!("the bastion could not connect to {remote}"))
+        .hint("the database's security group must allow its port from the bastion's group (D10)")
+        .hint("the database must be available: aws rds describe-db-instances (D11)")
+}
+
 fn faulty(faults: &[ConfigFault], so: &str) -> Problem {
     let message = match faults.len() {
         1 => format!("the config has a fault{so}"),
@@ -91,15 +100,6 @@ fn faulty(faults: &[ConfigFault], so: &str) -> Problem {
     let mut problem = Problem::new("D32", Sort::Usage, message).hint("bastionctl config check");
     problem.causes.extend(faults.iter().map(place));
     problem
-}
-
-/// The bastion could not reach the database.
-pub fn database_unreachable(target: &Target, remote: &Remote) -> Problem {
-    let message = format!("{} refuses or does not answer the bastion", target.name);
-    Problem::new("D24", Sort::DatabaseUnreachable, message)
-        .because(format!("the bastion could not connect to {remote}"))
-        .hint("the database's security group must allow its port from the bastion's group (D10)")
-        .hint("the database must be available: aws rds describe-db-instances (D11)")
 }
 
 /// Somebody is still connected.
@@ -121,6 +121,13 @@ pub fn naming(problem: Problem, visitor: &str) -> Problem {
     problem.because(format!("the visitor was {visitor}"))
 }
 
+/// A call that only a running daemon can answer.
+pub fn needs_daemon(path: &str) -> Problem {
+    Problem::new("D32", Sort::NotRunning, "this needs the running daemon")
+        .because(format!("{path} is about its bastions and visits"))
+        .hint("bastionctl service start")
+}
+
 /// The config does not say where a target's password is.
 pub fn no_password(target: &Target) -> Problem {
     let message = format!("nothing says where the password of {} is kept", target.name);
@@ -128,6 +135,13 @@ pub fn no_password(target: &Target) -> Problem {
         "password = {{ secret = \"…\" }} or {{ rds_managed = true }} under [target.{}]",
         target.name
     ))
+}
+
+/// There is no such call on the control socket.
+pub fn no_such_call(path: &str) -> Problem {
+    Problem::new("D32", Sort::NotFound, format!("there is no call {path}"))
+        .hint("GET /v1/status, /v1/targets, /v1/events, /v1/cost, /v1/audit, /v1/config, /v1/health, /v1/version")
+        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/reload")
 }
 
 /// A token is wanted for a database of which only the address is known.
@@ -144,20 +158,6 @@ pub fn no_user(target: &Target) -> Problem {
     Problem::new("D32", Sort::Usage, message)
         .because("a token is signed for one user")
         .hint(format!("user = \"…\" under [target.{}]", target.name))
-}
-
-/// There is no such call on the control socket.
-pub fn no_such_call(path: &str) -> Problem {
-    Problem::new("D32", Sort::NotFound, format!("there is no call {path}"))
-        .hint("GET /v1/status, /v1/targets, /v1/events, /v1/cost, /v1/audit, /v1/config, /v1/health, /v1/version")
-        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/reload")
-}
-
-/// A call that only a running daemon can answer.
-pub fn needs_daemon(path: &str) -> Problem {
-    Problem::new("D32", Sort::NotRunning, "this needs the running daemon")
-        .because(format!("{path} is about its bastions and visits"))
-        .hint("bastionctl service start")
 }
 
 /// What the config does not let in has come.
@@ -224,6 +224,14 @@ fn reconnects(target: &Target) -> Problem {
 fn removed(target: &Target) -> Problem {
     let message = format!("{} is no longer in the config", target.name);
     Problem::new("D32", Sort::NotFound, message).hint("bastionctl status")
+}
+
+/// Whom to trust cannot be said.
+pub fn roots_unusable(err: &dyn std::error::Error) -> Problem {
+    let message = "the certificates of RDS cannot be used";
+    Problem::new("D32", Sort::Failed, message)
+        .because(chain(err).join(": "))
+        .hint("look at rds_ca_bundle under [daemon], or fetch the file again")
 }
 
 fn silent(target: &Target, after: Duration) -> Problem {
@@ -309,28 +317,40 @@ fn took_too_long(target: &Target, stage: bastion_api::Stage) -> Problem {
         .hint(format!("try again, or set start_timeout under [site.{}]", target.site.name))
 }
 
+/// There is no site of that name; those that there are may have been meant.
+pub fn unknown_site<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    let problem = Problem::new("D32", Sort::NotFound, format!("there is no site {name}"));
+    let meant = meant(name, known);
+    problem
+        .hint(meant.unwrap_or_else(|| "the config names no sites: bastionctl config path".into()))
+}
+
 /// There is no target of that name; those that there are may have been meant.
 pub fn unknown_target<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
-    let mut near: Vec<(f64, &str)> =
-        known.map(|other| (strsim::jaro_winkler(name, other), other)).collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
     let problem = Problem::new("D32", Sort::NotFound, format!("there is no target {name}"));
-    match near.first() {
-        Some((likeness, other)) if *likeness > 0.7 => {
-            problem.hint(format!("did you mean {other}?"))
-        }
-        Some(_) => {
-            let names: Vec<_> = near.iter().map(|(_, other)| *other).collect();
-            problem.hint(format!("there are: {}", names.join(", ")))
-        }
-        None => problem.hint("the config names no targets: bastionctl config path"),
-    }
+    let meant = meant(name, known);
+    problem
+        .hint(meant.unwrap_or_else(|| "the config names no targets: bastionctl config path".into()))
 }
 
 /// A call on the control socket was made with another method than its own.
 pub fn wrong_method(method: &str, path: &str) -> Problem {
     Problem::new("D32", Sort::Usage, format!("{path} does not take {method}"))
         .hint("open and close take POST; every other call takes GET")
+}
+
+/// What may have been meant by a name that nothing has, or what there is; nothing where there is nothing.
+fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut near: Vec<(f64, &str)> =
+        known.map(|other| (strsim::jaro_winkler(name, other), other)).collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    match near.first()? {
+        (likeness, other) if *likeness > 0.7 => Some(format!("did you mean {other}?")),
+        _ => {
+            let names: Vec<_> = near.iter().map(|(_, other)| *other).collect();
+            Some(format!("there are: {}", names.join(", ")))
+        }
+    }
 }
 
 /// An error and its causes, nearest first, each in its own words.

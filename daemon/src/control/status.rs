@@ -31,12 +31,7 @@ pub(super) async fn status(State(desk): State<Desk>) -> Told<Status> {
 /// `GET /v1/targets`
 pub(super) async fn targets(State(office): State<Office>) -> Result<Told<Targets>, Failed> {
     let loaded = office.loaded()?;
-    let addresses = |target: &Target| match &office.live {
-        Some(live) => live.listeners.addresses(&target.name),
-        None => listen::meant(target, &office.engines, &office.state_dir),
-    };
-    let of = |target: &Target| info(&office.engines, addresses(target), target);
-    let targets = loaded.targets.iter().map(|(target, _)| of(target)).collect();
+    let targets = loaded.targets.iter().map(|(target, _)| info(&office, target)).collect();
     Ok(Told(Targets { schema_version: SCHEMA_VERSION, targets }))
 }
 
@@ -98,7 +93,7 @@ async fn all(desk: &Desk) -> Vec<TargetStatus> {
 
 fn one(desk: &Desk, target: &Target, standing: &keeper::Standing) -> TargetStatus {
     let TargetInfo { name, site, engine, addresses, port, database, user, danger: _ } =
-        info(&desk.house.engines, desk.listeners.addresses(&target.name), target);
+        described(&desk.house.engines, desk.listeners.addresses(&target.name), target);
     let mut problems = desk.listeners.problems(&name);
     let keepers = standing.failure.iter().chain(&standing.stuck);
     let keepers = keepers.map(|failure| explain::refusal(target, failure));
@@ -163,7 +158,16 @@ fn count(of: usize) -> u32 {
     u32::try_from(of).unwrap_or(u32::MAX)
 }
 
-fn info(engines: &Engines, addresses: Vec<String>, target: &Target) -> TargetInfo {
+/// A target, and where it is found on this machine.
+pub(super) fn info(office: &Office, target: &Target) -> TargetInfo {
+    let addresses = match &office.live {
+        Some(live) => live.listeners.addresses(&target.name),
+        None => listen::meant(target, &office.engines, &office.state_dir),
+    };
+    described(&office.engines, addresses, target)
+}
+
+fn described(engines: &Engines, addresses: Vec<String>, target: &Target) -> TargetInfo {
     let engine = engines.known(target).unwrap_or(dbwire::Engine::Other);
     TargetInfo {
         name: target.name.clone(),

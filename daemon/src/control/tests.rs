@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::connect_info::MockConnectInfo;
 use axum::http::{Method, Request, StatusCode};
-use bastion_api::ErrorBody;
+use bastion_api::{ErrorBody, Info, ProofKind, TlsKnown};
 use bastion_aws::Aws;
 use bastion_cloud::Cloud;
 use tokio::io::AsyncReadExt;
@@ -45,6 +45,11 @@ async fn whatever_is_wrong_with_a_call_is_told_as_a_problem() {
         ),
         (Method::POST, "/v1/targets/nobody/open", "", StatusCode::NOT_FOUND),
         (Method::GET, "/v1/targets/%ff/password", "", StatusCode::BAD_REQUEST),
+        (Method::GET, "/v1/targets/db/password", "", StatusCode::NOT_FOUND),
+        (Method::GET, "/v1/targets/db/token", "", StatusCode::BAD_REQUEST),
+        (Method::GET, "/v1/targets/nobody/token?user=amy", "", StatusCode::NOT_FOUND),
+        (Method::GET, "/v1/info?targets=db,nobody", "", StatusCode::NOT_FOUND),
+        (Method::GET, "/v1/info?accounts=maybe", "", StatusCode::BAD_REQUEST),
     ];
     let state = tempfile::tempdir().unwrap();
     for (method, path, body, expected) in wrong {
@@ -130,6 +135,28 @@ async fn the_ledger_is_read_by_what_the_query_names() {
         let (told, text) = call(router.clone(), Method::GET, path, String::new()).await;
         assert_eq!(told, status, "{path}: {text}");
     }
+}
+
+#[tokio::test]
+async fn what_a_client_has_to_know_of_a_plain_host_needs_no_aws() {
+    let state = tempfile::tempdir().unwrap();
+    let more = "user = \"amy\"\ndanger = true\npassword = { iam = true }\n";
+    let both = target("db", 15432, more) + &target("other", 15433, "");
+    let router = routed(desk(state.path(), &both));
+    fs::write(state.path().join("rds-global-bundle.pem"), "-----BEGIN CERTIFICATE-----\n").unwrap();
+    let (status, text) =
+        call(router, Method::GET, "/v1/info?targets=other,db", String::new()).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let info: Info = serde_json::from_str(&text).unwrap();
+    let roots = state.path().join("authority/roots.pem").display().to_string();
+    assert_eq!(info.roots.file, Some(roots));
+    let [other, db] = &info.targets[..] else { panic!("{text}") };
+    assert_eq!((other.target.name.as_str(), other.target.danger), ("other", false));
+    assert_eq!((other.proof, other.tls), (ProofKind::Unsaid, TlsKnown::Unknown));
+    assert!(db.target.danger);
+    assert_eq!((db.proof, db.tls), (ProofKind::Iam, TlsKnown::Spoken));
+    assert_eq!((db.remote_host.as_deref(), db.remote_port), (Some("db.internal"), Some(5432)));
+    assert_eq!((&db.account, &db.problem), (&None, &None));
 }
 
 const SITE: &str = "[site.s]\nregion = \"eu-west-1\"\ncluster = \"c\"\ntask_definition = \"t\"\n\

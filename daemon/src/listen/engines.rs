@@ -42,11 +42,7 @@ impl Engines {
     }
 
     /// What is known, else what the cloud says about the database: a look that starts nothing and costs nothing.
-    pub(super) async fn learn(
-        &self,
-        target: &Target,
-        cloud: &dyn Cloud,
-    ) -> Result<Engine, CloudError> {
+    pub async fn learn(&self, target: &Target, cloud: &dyn Cloud) -> Result<Engine, CloudError> {
         if let Some(engine) = self.known(target) {
             return Ok(engine);
         }

@@ -18,6 +18,7 @@ mod moved;
 pub mod peer;
 mod pipe;
 mod receipt;
+pub mod roots;
 mod roster;
 pub mod shadow;
 pub mod tcp;

@@ -10,7 +10,7 @@
 //! | `POST /v1/targets/{name}/test` | | [`TestAnswer`] |
 //! | `GET /v1/targets/{name}/password` | | [`Password`] |
 //! | `GET /v1/targets/{name}/token?user=U` | | [`Password`] |
-//! | `GET /v1/info?targets=A,B` | | [`Info`] |
+//! | `GET /v1/info?targets=A,B&accounts=true` | | [`Info`] |
 //! | `GET /v1/targets/{name}/by_hand` | | [`ByHand`] |
 //! | `GET /v1/events?follow=true&since=N&target=T` | | lines of [`Event`] |
 //! | `GET /v1/doctor?target=T` | | [`DoctorReport`] |
