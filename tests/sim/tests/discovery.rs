@@ -206,10 +206,11 @@ async fn secrets_are_listed_by_filter() {
         let list = reply["SecretList"].as_array().unwrap().clone();
         list.iter().map(|one| one["Name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(names(json!([])).await.len(), 4);
-    assert_eq!(names(json!([{ "Key": "name", "Values": ["prod/"] }])).await, ["prod/neuraKnot"]);
+    assert_eq!(names(json!([])).await.len(), 5);
+    assert_eq!(names(json!([{ "Key": "name", "Values": ["prod/neuraKnot"] }])).await.len(), 2);
+    assert_eq!(names(json!([{ "Key": "name", "Values": ["dev/"] }])).await, ["dev/mysql"]);
     assert_eq!(names(json!([{ "Key": "owning-service", "Values": ["rds"] }])).await.len(), 2);
-    assert_eq!(names(json!([{ "Key": "name", "Values": ["!rds"] }])).await.len(), 2);
+    assert_eq!(names(json!([{ "Key": "name", "Values": ["!rds"] }])).await.len(), 3);
 }
 
 #[tokio::test]

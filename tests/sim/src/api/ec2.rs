@@ -1,4 +1,6 @@
-//! EC2, as far as discovery asks: subnets, security groups, VPCs.
+//! EC2, as far as it is asked: subnets, security groups, VPCs, and what leads out of them.
+
+mod ways_out;
 
 use super::ask::page;
 use super::xml::Xml;
@@ -10,7 +12,12 @@ pub(super) fn act(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
     match ask.action.as_str() {
         "DescribeSubnets" => describe_subnets(realm, ask),
         "DescribeSecurityGroups" => describe_security_groups(realm, ask),
+        "DescribeRegions" => Ok(super::regions::describe_regions(realm, ask)),
         "DescribeVpcs" => describe_vpcs(realm, ask),
+        "DescribeVpcAttribute" => ways_out::describe_vpc_attribute(realm, ask),
+        "DescribeRouteTables" => ways_out::describe_route_tables(realm, ask),
+        "DescribeNatGateways" => ways_out::describe_nat_gateways(realm, ask),
+        "DescribeVpcEndpoints" => ways_out::describe_vpc_endpoints(realm, ask),
         other => Err(AwsError::new(
             "InvalidAction",
             format!("The action {other} is not valid for this web service."),
@@ -207,6 +214,15 @@ fn fits(
     tags: &Tags,
     field: impl Fn(&str) -> Option<String>,
 ) -> Result<bool, AwsError> {
+    fits_any(filters, tags, |name| field(name).map(|value| vec![value]))
+}
+
+/// The same of fields with many values, one of which must fit.
+fn fits_any(
+    filters: &[Filter],
+    tags: &Tags,
+    field: impl Fn(&str) -> Option<Vec<String>>,
+) -> Result<bool, AwsError> {
     for filter in filters {
         let any = |text: &str| filter.values.iter().any(|pattern| matches(pattern, text));
         let passes = if let Some(key) = filter.name.strip_prefix("tag:") {
@@ -215,7 +231,7 @@ fn fits(
             tags.keys().any(|key| any(key))
         } else {
             match field(&filter.name) {
-                Some(value) => any(&value),
+                Some(values) => values.iter().any(|value| any(value)),
                 None => {
                     let text = format!("The filter '{}' is invalid", filter.name);
                     return Err(AwsError::new("InvalidParameterValue", text));
@@ -256,6 +272,7 @@ fn tag_set(tags: &Tags) -> Xml {
 }
 
 fn permission(rule: &Rule, account: &str) -> Xml {
+    let six = |cidr: &&String| cidr.contains(':');
     Xml::new()
         .leaf("ipProtocol", &rule.protocol)
         .some("fromPort", rule.ports.map(|ports| ports.0))
@@ -265,9 +282,21 @@ fn permission(rule: &Rule, account: &str) -> Xml {
             "item",
             rule.groups.iter().map(|id| Xml::new().leaf("userId", account).leaf("groupId", id)),
         )
-        .list("ipRanges", "item", rule.cidrs.iter().map(|cidr| Xml::new().leaf("cidrIp", cidr)))
-        .group("ipv6Ranges", Xml::new())
-        .group("prefixListIds", Xml::new())
+        .list(
+            "ipRanges",
+            "item",
+            rule.cidrs.iter().filter(|cidr| !six(cidr)).map(|cidr| Xml::new().leaf("cidrIp", cidr)),
+        )
+        .list(
+            "ipv6Ranges",
+            "item",
+            rule.cidrs.iter().filter(six).map(|cidr| Xml::new().leaf("cidrIpv6", cidr)),
+        )
+        .list(
+            "prefixListIds",
+            "item",
+            rule.prefix_lists.iter().map(|id| Xml::new().leaf("prefixListId", id)),
+        )
 }
 
 #[cfg(test)]

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //!   HTTP request ─► which service and action? (wire) ─► who? (sigv4) ─► does the script interfere? (faults)
-//!        ─► the action: &Realm, Ask → Answer (ecs, ec2, rds, ssm, secretsmanager, sso, sts, logs) ─► envelope (wire) ─► HTTP answer
+//!        ─► the action: &Realm, Ask → Answer (ecs, ec2, iam, rds, ssm, secretsmanager, sso, sts, logs) ─► envelope (wire) ─► HTTP answer
 //! ```
 
 pub(crate) mod ask;
 mod ec2;
 mod ecs;
 pub(crate) mod error;
+mod iam;
 mod logs;
 mod rds;
+mod regions;
 mod secretsmanager;
 mod ssm;
 mod sso;
@@ -32,6 +34,7 @@ pub(crate) fn act(realm: &Realm, ask: &Ask, fate: &[What]) -> Result<Answer, Aws
     match ask.service {
         Service::Ecs => ecs::act(realm, ask, fate),
         Service::Ec2 => ec2::act(realm, ask),
+        Service::Iam => iam::act(realm, ask),
         Service::Rds => rds::act(realm, ask),
         Service::Logs => logs::act(realm, ask),
         Service::Ssm => ssm::act(realm, ask),

@@ -3,6 +3,7 @@
 mod definitions;
 mod foreign;
 mod idempotency;
+mod lists;
 mod order;
 mod run_task;
 mod services;
@@ -28,6 +29,9 @@ pub(super) fn act(realm: &Realm, ask: &Ask, fate: &[What]) -> Result<Answer, Aws
         "DescribeClusters" => definitions::describe_clusters(realm, ask),
         "DescribeServices" => services::describe_services(realm, ask),
         "ListServices" => services::list_services(realm, ask),
+        "ListClusters" => lists::list_clusters(realm, ask),
+        "ListTaskDefinitionFamilies" => lists::list_task_definition_families(realm, ask),
+        "ListTaskDefinitions" => lists::list_task_definitions(realm, ask),
         "UpdateService" => services::update_service(realm, ask),
         _ => Err(AwsError::new("UnknownOperationException", "")),
     }
