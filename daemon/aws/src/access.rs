@@ -62,9 +62,14 @@ struct Told {
 
 impl Access {
     pub(crate) fn new(site: &Site, settings: Settings) -> Self {
+        Self::of(site.profile.clone(), site.region.clone(), settings)
+    }
+
+    /// The way to an account, whatever is there.
+    pub(crate) fn of(profile: Option<String>, region: Option<String>, settings: Settings) -> Self {
         Self {
-            profile: site.profile.clone(),
-            region: site.region.clone(),
+            profile,
+            region,
             settings,
             clock: SharedTimeSource::default(),
             held: Mutex::new(None),

@@ -106,7 +106,7 @@ impl Candidate {
         self.log.as_ref()
     }
 
-    fn is_sidecar(&self) -> bool {
+    pub(crate) fn is_sidecar(&self) -> bool {
         let known = |text: &str| SIDECARS.iter().any(|part| text.contains(part));
         self.routes_logs || known(&self.name) || known(&self.image)
     }

@@ -37,9 +37,12 @@ mod ready;
 mod secrets;
 mod service;
 mod ssm;
+mod survey;
 mod task;
 mod token;
 mod watch;
+
+pub use survey::AwsSurvey;
 
 /// One site on AWS.
 ///

@@ -20,7 +20,8 @@ pub trait Survey: Debug + Send + Sync {
     async fn regions(&self) -> Result<Vec<String>, CloudError>;
 
     /// Everything in the region that is of use. What may not be looked at is an error in its place, and the rest goes on.
-    async fn look(&self) -> Findings;
+    /// Of very many task definitions only the likely ones are looked at, and always this family.
+    async fn look(&self, family: Option<&str>) -> Findings;
 }
 
 /// The profiles that a person has.

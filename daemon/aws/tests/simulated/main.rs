@@ -12,4 +12,5 @@ mod network;
 mod readiness;
 mod services;
 mod sessions;
+mod survey;
 mod tasks;
