@@ -12,6 +12,7 @@ use crate::commands::doctor::Doctor;
 use crate::commands::events::Events;
 use crate::commands::open::Open;
 use crate::commands::password::Password;
+use crate::commands::policy::Policy;
 use crate::commands::ports::Ports;
 use crate::commands::reload::Reload;
 use crate::commands::service::{Logs, Service};
@@ -62,6 +63,7 @@ pub(crate) enum Command {
     Ports(Ports),
     Password(Password),
     Doctor(Doctor),
+    Policy(Policy),
     Cost(Cost),
     Audit(Audit),
     Config(Config),
@@ -92,6 +94,7 @@ impl Command {
             Self::Ports(ports) => ports.run(client, ui).await,
             Self::Password(password) => password.run(client, ui).await,
             Self::Doctor(doctor) => doctor.run(client, ui).await,
+            Self::Policy(policy) => policy.run(client, ui).await,
             Self::Cost(cost) => cost.run(client, ui).await,
             Self::Audit(audit) => audit.run(client, ui).await,
             Self::Config(config) => config.run(client, ui).await,

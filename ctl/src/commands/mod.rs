@@ -8,6 +8,7 @@ pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod open;
 pub(crate) mod password;
+pub(crate) mod policy;
 pub(crate) mod ports;
 pub(crate) mod reload;
 pub(crate) mod service;

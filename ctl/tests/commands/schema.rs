@@ -17,6 +17,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("events", "proto/control/schema/event"),
     ("open", "ctl/schema/open"),
     ("password", "proto/control/schema/password"),
+    ("policy", "proto/control/schema/policy"),
     ("ports", "ctl/schema/ports"),
     ("reload", "proto/control/schema/reload_answer"),
     ("logs", "ctl/schema/logs"),
