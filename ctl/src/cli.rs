@@ -5,6 +5,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::audit::Audit;
+use crate::commands::by_hand::ByHand;
 use crate::commands::close::Close;
 use crate::commands::config::Config;
 use crate::commands::cost::Cost;
@@ -63,6 +64,7 @@ pub(crate) enum Command {
     Ports(Ports),
     Password(Password),
     Doctor(Doctor),
+    ByHand(ByHand),
     Policy(Policy),
     Cost(Cost),
     Audit(Audit),
@@ -93,6 +95,7 @@ impl Command {
             Self::Test(test) => test.run(client, ui).await,
             Self::Ports(ports) => ports.run(client, ui).await,
             Self::Password(password) => password.run(client, ui).await,
+            Self::ByHand(by_hand) => by_hand.run(client, ui).await,
             Self::Doctor(doctor) => doctor.run(client, ui).await,
             Self::Policy(policy) => policy.run(client, ui).await,
             Self::Cost(cost) => cost.run(client, ui).await,

@@ -1,6 +1,7 @@
 //! One file a verb: its arguments, then its deed.
 
 pub(crate) mod audit;
+pub(crate) mod by_hand;
 pub(crate) mod close;
 pub(crate) mod config;
 pub(crate) mod cost;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod audit;
+mod by_hand;
 mod close;
 mod config;
 mod cost;

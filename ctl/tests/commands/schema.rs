@@ -8,6 +8,7 @@ use serde_json::{Deserializer, Value};
 /// The schema of what each command prints: the daemon's own answers in `proto/control/schema`, bastionctl's in `ctl/schema`.
 const SCHEMAS: &[(&str, &str)] = &[
     ("audit", "proto/control/schema/audit"),
+    ("by-hand", "proto/control/schema/by_hand"),
     ("close", "proto/control/schema/close_answer"),
     ("config check", "proto/control/schema/config_report"),
     ("config path", "ctl/schema/config_path"),

@@ -76,7 +76,7 @@ pub enum Found<T> {
     Known(T),
     /// Nothing.
     Unknown {
-        /// Why not.
+        /// Why not; nothing where it was not asked for.
         why: String,
         /// What to type first.
         help: Option<String>,
@@ -100,7 +100,7 @@ impl<T> Found<T> {
             Self::Unknown { why, help } => ByHandStep {
                 title,
                 comments: help.iter().map(|help| format!("first: {help}")).collect(),
-                unknown: Some(why.clone()),
+                unknown: (!why.is_empty()).then(|| why.clone()),
                 ..ByHandStep::default()
             },
         }

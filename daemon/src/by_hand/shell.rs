@@ -87,7 +87,7 @@ fn broken(parts: Vec<String>) -> String {
 }
 
 /// How long a line of the script may be, in characters, with what [`kept`] adds.
-const LONGEST: usize = 90;
+const LONGEST: usize = 72;
 
 #[cfg(test)]
 mod tests {
