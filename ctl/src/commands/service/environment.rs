@@ -49,7 +49,7 @@ impl Captured {
         }
         for name in SECRETS {
             if (shell.var)(name).is_some_and(|value| !value.is_empty()) {
-                captured.leave(name, "is a secret, and its session ends: use a profile");
+                captured.leave(name, "is a secret; use a profile");
             }
         }
         captured

@@ -17,7 +17,7 @@ use super::places::Places;
 use super::{begun, did_not_start, program};
 use crate::error::Failure;
 use crate::ui::Ui;
-use crate::words::clean;
+use crate::words::{clean, wrap};
 
 /// Write the service's files, start it, and have it started at every login
 ///
@@ -103,8 +103,8 @@ impl Install {
         let mut remarks = plan.remarks(self.force, kind, &manager.places);
         if let Some(pid) = stranger {
             let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-            let words = format!("a bastiond runs already, outside the service{pid}: end it, then");
-            remarks.push(format!("{words} bastionctl service start"));
+            remarks.push(format!("bastiond runs already, outside the service{pid}"));
+            remarks.push("end it, and then: bastionctl service start".to_owned());
         }
         if manager.lingers().await == Some(false) {
             let words = "the service ends with your last session; to keep it:";
@@ -152,7 +152,9 @@ impl Install {
             return Ok(());
         }
         for remark in remarks {
-            ui.talk(&remark);
+            for line in wrap(&remark, ui.settings().width) {
+                ui.talk(&line);
+            }
         }
         if self.dry_run {
             ui.talk("nothing was written");
@@ -252,30 +254,27 @@ impl Plan {
     fn remarks(&self, force: bool, kind: Kind, places: &Places) -> Vec<String> {
         let mut remarks = Vec::new();
         if let Some(why) = environment::moves(&self.program) {
-            let program = clean(&self.program.display().to_string());
-            remarks.push(format!("{program} may soon be gone or another: {why}"));
+            remarks.push(format!("this bastiond may soon be gone or another: {why}"));
         }
-        let altered = self.files.iter().filter(|(_, found)| *found == Found::Altered);
-        for (file, _) in altered {
-            let path = clean(&file.path.display().to_string());
+        if self.files.iter().any(|(_, found)| *found == Found::Altered) {
             remarks.push(if force {
-                format!("{path} was altered; it is kept beside the new one")
+                "what was altered is kept beside what is new".to_owned()
             } else {
-                format!(
-                    "{path} was altered and is kept; --force writes over it and keeps yours beside"
-                )
+                "what was altered is kept; --force writes over it and keeps yours beside".to_owned()
             });
         }
         if !self.captured.left_out.is_empty() {
-            remarks.push(match kind {
+            match kind {
                 Kind::Systemd => {
-                    let file = clean(&places.own_environment.display().to_string());
-                    format!("what must be set all the same goes into {file}, NAME=value, mode 0600")
+                    remarks
+                        .push("what must be set all the same, as NAME=value and mode 0600:".into());
+                    remarks.push(clean(&places.own_environment.display().to_string()));
                 }
                 Kind::Launchd => {
-                    "what must be set all the same: launchctl setenv NAME VALUE".to_owned()
+                    remarks
+                        .push("what must be set all the same: launchctl setenv NAME VALUE".into());
                 }
-            });
+            }
         }
         remarks
     }
@@ -292,8 +291,9 @@ async fn stranger(manager: &Manager, client: &Client) -> Result<Option<Option<u3
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Failure {
-    let message = format!("cannot write {}", path.display());
-    Problem::new("C24", ProblemKind::Failed, message).because(error.to_string()).into()
+    let problem =
+        Problem::new("C24", ProblemKind::Failed, "a file of the service cannot be written");
+    problem.because(format!("{}: {error}", path.display())).into()
 }
 
 /// A variable's name that may be written down.

@@ -86,9 +86,8 @@ impl Logs {
 
     async fn file(&self, path: &Path, ui: &mut Ui) -> Result<(), Failure> {
         let unreadable = |error: io::Error| {
-            let message = format!("cannot read {}", path.display());
-            Problem::new("C25", ProblemKind::NotFound, message)
-                .because(error.to_string())
+            Problem::new("C25", ProblemKind::NotFound, "the service has no log that can be read")
+                .because(format!("{}: {error}", path.display()))
                 .hint("bastionctl service status")
         };
         let mut file = File::open(path).map_err(unreadable)?;

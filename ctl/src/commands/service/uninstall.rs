@@ -81,10 +81,9 @@ impl Uninstall {
         for file in files {
             let path = file.path.display().to_string();
             let unusable = |error: std::io::Error| {
-                let message = format!("cannot remove {path}");
-                Failure::from(
-                    Problem::new("C24", ProblemKind::Failed, message).because(error.to_string()),
-                )
+                let message = "a file of the service cannot be removed";
+                let problem = Problem::new("C24", ProblemKind::Failed, message);
+                Failure::from(problem.because(format!("{path}: {error}")))
             };
             match file.found().map_err(unusable)? {
                 Found::Missing => continue,
