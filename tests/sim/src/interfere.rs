@@ -6,6 +6,7 @@ use http::Response;
 use crate::api::{Ask, AwsError, Service, wire};
 use crate::faults::{Verdict, What};
 use crate::realm::Realm;
+use crate::sigv4::Caller;
 
 /// What comes of a call before it is acted upon.
 pub(crate) enum Before {
@@ -71,7 +72,8 @@ pub(crate) fn refusal(ask: &Ask, met: &[What]) -> Option<AwsError> {
     met.iter().find_map(|what| match what {
         What::Throttled => Some(throttled(ask.service)),
         What::AccessDenied { explicit, resource } => {
-            Some(denied(ask, *explicit, resource.as_deref()))
+            let action = format!("{}:{}", ask.service.name(), ask.action);
+            Some(denied(ask.service, &ask.caller, &action, *explicit, resource.as_deref()))
         }
         What::Expired => Some(expired(ask.service)),
         What::NoCapacity => Some(AwsError::client(NO_CAPACITY)),
@@ -95,7 +97,7 @@ pub(crate) fn refusal(ask: &Ask, met: &[What]) -> Option<AwsError> {
 fn throttled(service: Service) -> AwsError {
     match service {
         Service::Ec2 => AwsError::status(503, "RequestLimitExceeded", "Request limit exceeded."),
-        Service::Rds | Service::Sts => AwsError::new("Throttling", "Rate exceeded"),
+        Service::Iam | Service::Rds | Service::Sts => AwsError::new("Throttling", "Rate exceeded"),
         Service::Ecs | Service::Logs | Service::Ssm | Service::SecretsManager | Service::Sso => {
             AwsError::new("ThrottlingException", "Rate exceeded")
         }
@@ -105,7 +107,7 @@ fn throttled(service: Service) -> AwsError {
 fn expired(service: Service) -> AwsError {
     match service {
         Service::Ec2 => AwsError::new("RequestExpired", "Request has expired."),
-        Service::Rds | Service::Sts => AwsError::status(
+        Service::Iam | Service::Rds | Service::Sts => AwsError::status(
             403,
             "ExpiredToken",
             "The security token included in the request is expired",
@@ -138,7 +140,7 @@ fn broken(service: Service) -> AwsError {
             AwsError::status(500, "InternalServiceError", "An error occurred on the server side.")
         }
         Service::Ec2 => AwsError::status(500, "InternalError", "An internal error has occurred"),
-        Service::Rds | Service::Sts => AwsError::status(
+        Service::Iam | Service::Rds | Service::Sts => AwsError::status(
             500,
             "InternalFailure",
             "The request processing has failed because of an unknown error.",
@@ -147,29 +149,45 @@ fn broken(service: Service) -> AwsError {
 }
 
 /// AWS's two texts: nothing allows it, or something forbids it.
-fn denied(ask: &Ask, explicit: bool, resource: Option<&str>) -> AwsError {
-    let action = format!("{}:{}", ask.service.name(), ask.action);
+pub(crate) fn denied(
+    service: Service,
+    caller: &Caller,
+    action: &str,
+    explicit: bool,
+    resource: Option<&str>,
+) -> AwsError {
     let on = match resource {
+        Some("*") | None if service == Service::Ec2 => String::new(),
         Some(resource) => format!(" on resource: {resource}"),
-        None if ask.service == Service::Ec2 => String::new(),
         None => " on resource: *".to_owned(),
     };
+    let text = not_authorized(caller, action, &on, explicit);
+    match service {
+        Service::Ec2 => {
+            let text = format!("You are not authorized to perform this operation. {text}");
+            AwsError::status(403, "UnauthorizedOperation", text)
+        }
+        Service::Iam | Service::Rds | Service::Sts => AwsError::status(403, "AccessDenied", text),
+        Service::Ecs | Service::Logs | Service::Ssm | Service::SecretsManager | Service::Sso => {
+            AwsError::new("AccessDeniedException", text)
+        }
+    }
+}
+
+/// The same for the upgrade to a session's websocket.
+pub(crate) fn denied_channel(caller: &Caller, explicit: bool, resource: Option<&str>) -> AwsError {
+    let on = resource.map(|resource| format!(" on resource: {resource}")).unwrap_or_default();
+    let text = not_authorized(caller, "ssmmessages:OpenDataChannel", &on, explicit);
+    AwsError::status(403, "AccessDeniedException", text)
+}
+
+fn not_authorized(caller: &Caller, action: &str, on: &str, explicit: bool) -> String {
     let why = if explicit {
         "with an explicit deny in an identity-based policy".to_owned()
     } else {
         format!("because no identity-based policy allows the {action} action")
     };
-    let text = format!("User: {} is not authorized to perform: {action}{on} {why}", ask.caller.arn);
-    match ask.service {
-        Service::Ec2 => {
-            let text = format!("You are not authorized to perform this operation. {text}");
-            AwsError::status(403, "UnauthorizedOperation", text)
-        }
-        Service::Rds | Service::Sts => AwsError::status(403, "AccessDenied", text),
-        Service::Ecs | Service::Logs | Service::Ssm | Service::SecretsManager | Service::Sso => {
-            AwsError::new("AccessDeniedException", text)
-        }
-    }
+    format!("User: {} is not authorized to perform: {action}{on} {why}", caller.arn)
 }
 
 /// Fargate's words for it.

@@ -22,6 +22,7 @@
 //! | AWS stops a task; a service replaces its own | [`Sim::stop_task`], [`Sim::replace_service_task`] |
 //! | somebody else's tasks | [`Sim::start_foreign_task`]; nobody may stop them: [`Sim::asked_to_stop`] |
 //! | credentials end, others come | [`Sim::keys`] |
+//! | somebody may not do something | [`Sim::world`]: `users[…]` and `roles[…]` have policies, and every call is judged by them |
 //! | a resume is refused | [`Fault::on`]`("ResumeSession", What::Expired)`, `What::AccessDenied`, or [`gateway::Mishap::End`] |
 //! | a websocket is cut, black-holed, stalled; the agent stopped; one acknowledgement lost | [`gateway::Gateway::befall`] |
 //! | loss, doubling, reordering, delay, jitter, a cap; payload limits; "Bye"; the idle limit; pacing | [`gateway::Gateway::alter`] |
@@ -41,6 +42,8 @@ mod config;
 pub mod container;
 pub mod faults;
 pub mod gateway;
+mod guard;
+pub mod iam;
 mod interfere;
 mod realm;
 mod record;

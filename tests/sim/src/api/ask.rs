@@ -9,6 +9,7 @@ use crate::sigv4::Caller;
 pub(crate) enum Service {
     Ecs,
     Ec2,
+    Iam,
     Rds,
     Logs,
     Ssm,
@@ -36,6 +37,7 @@ impl Service {
         match self {
             Self::Ecs => "ecs",
             Self::Ec2 => "ec2",
+            Self::Iam => "iam",
             Self::Rds => "rds",
             Self::Logs => "logs",
             Self::Ssm => "ssm",
@@ -54,7 +56,7 @@ impl Service {
         match self {
             Self::Ecs | Self::Logs | Self::Ssm | Self::SecretsManager => Protocol::Json,
             Self::Sso => Protocol::Rest,
-            Self::Rds | Self::Sts => Protocol::Query,
+            Self::Iam | Self::Rds | Self::Sts => Protocol::Query,
             Self::Ec2 => Protocol::Ec2,
         }
     }
@@ -63,6 +65,7 @@ impl Service {
     pub(crate) fn namespace(self) -> &'static str {
         match self {
             Self::Ec2 => "http://ec2.amazonaws.com/doc/2016-11-15/",
+            Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
             Self::Rds => "http://rds.amazonaws.com/doc/2014-10-31/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
             Self::Ecs | Self::Logs | Self::Ssm | Self::SecretsManager | Self::Sso => "",

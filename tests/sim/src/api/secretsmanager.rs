@@ -19,6 +19,11 @@ pub(super) fn act(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
 
 fn get_secret_value(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
     let (name, secret) = find(realm, ask)?;
+    if secret.deleted_ms.is_some() {
+        let text =
+            "You can't perform this operation on the secret because it was marked for deletion.";
+        return Err(AwsError::new("InvalidRequestException", text));
+    }
     let stage = ask.text("VersionStage").unwrap_or("AWSCURRENT");
     let version = ask.text("VersionId").unwrap_or(VERSION);
     if stage != "AWSCURRENT" || version != VERSION {
@@ -121,7 +126,7 @@ fn entry(realm: &Realm, name: &str, secret: &Secret) -> Value {
         "ARN": arn(realm, name, secret),
         "Name": name,
         "CreatedDate": epoch_seconds(CREATED_MS),
-        "LastChangedDate": epoch_seconds(CREATED_MS),
+        "LastChangedDate": epoch_seconds(secret.changed_ms.unwrap_or(CREATED_MS)),
         "Tags": tags,
     });
     if !secret.description.is_empty() {
@@ -136,7 +141,10 @@ fn entry(realm: &Realm, name: &str, secret: &Secret) -> Value {
     if secret.rotation {
         entry["RotationEnabled"] = json!(true);
         entry["RotationRules"] = json!({ "AutomaticallyAfterDays": 7 });
-        entry["LastRotatedDate"] = epoch_seconds(CREATED_MS);
+        entry["LastRotatedDate"] = epoch_seconds(secret.changed_ms.unwrap_or(CREATED_MS));
+    }
+    if let Some(at) = secret.deleted_ms {
+        entry["DeletedDate"] = epoch_seconds(at);
     }
     entry
 }

@@ -70,6 +70,7 @@ fn read_form(parts: &Parts, body: &[u8]) -> Result<Wanted, AwsError> {
     let field = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let service = match field("Version") {
         "2016-11-15" => Service::Ec2,
+        "2010-05-08" => Service::Iam,
         "2014-10-31" => Service::Rds,
         "2011-06-15" => Service::Sts,
         _ => {

@@ -23,7 +23,7 @@ impl Refusal {
     pub(super) fn in_words_of(self, service: &str) -> AwsError {
         match service {
             "ec2" => self.of_ec2(),
-            "rds" | "sts" => self.of_query(),
+            "iam" | "rds" | "sts" => self.of_query(),
             _ => self.of_json(),
         }
     }

@@ -93,6 +93,8 @@ pub struct ContainerDefinition {
     pub readonly_root: bool,
     /// Whether an init process reaps.
     pub init_process: bool,
+    /// Variables that come from secrets: the secret's ARN by the variable's name.
+    pub secrets: BTreeMap<String, String>,
     /// The awslogs group, if it logs.
     pub log_group: Option<String>,
 }
@@ -109,6 +111,7 @@ impl Default for ContainerDefinition {
             stop_timeout: None,
             readonly_root: false,
             init_process: true,
+            secrets: BTreeMap::new(),
             log_group: None,
         }
     }
@@ -132,6 +135,8 @@ pub struct Service {
     pub security_groups: Vec<String>,
     /// The current deployment's number; a new one replaces every task.
     pub deployment: u64,
+    /// What it has told, the newest first: "(service web) was unable to place a task. …".
+    pub events: Vec<String>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -146,6 +151,7 @@ impl Default for Service {
             subnets: Vec::new(),
             security_groups: Vec::new(),
             deployment: 1,
+            events: Vec::new(),
             tags: Tags::new(),
         }
     }

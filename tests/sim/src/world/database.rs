@@ -163,6 +163,8 @@ pub struct DbProxy {
     pub secret: String,
     /// Whether it insists on TLS.
     pub require_tls: bool,
+    /// Whether it takes IAM tokens for passwords.
+    pub iam: bool,
 }
 
 /// The master secret that RDS keeps and rotates.

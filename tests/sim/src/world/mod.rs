@@ -3,6 +3,7 @@
 //! Plain data, keyed by name or id, so that a test may alter any of it in Rust, and another process by a JSON merge patch.
 //! Tasks are not here: they have lives of their own (`tasks`).
 
+mod access;
 mod containers;
 mod database;
 mod network;
@@ -12,9 +13,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use access::{Role, User};
 pub use containers::{Cluster, ContainerDefinition, Service, TaskDefinition};
 pub use database::{CustomEndpoint, DbCluster, DbInstance, DbProxy, ManagedSecret, Member};
-pub use network::{Rule, SecurityGroup, Subnet, Vpc};
+pub use network::{NatGateway, RouteTable, Rule, SecurityGroup, Subnet, Vpc, VpcEndpoint};
 
 /// Names and values of tags.
 pub type Tags = BTreeMap<String, String>;
@@ -29,6 +31,14 @@ pub struct World {
     pub subnets: BTreeMap<String, Subnet>,
     /// By id.
     pub security_groups: BTreeMap<String, SecurityGroup>,
+    /// By id.
+    pub route_tables: BTreeMap<String, RouteTable>,
+    /// By id.
+    pub nat_gateways: BTreeMap<String, NatGateway>,
+    /// The VPC of each, by id.
+    pub internet_gateways: BTreeMap<String, String>,
+    /// By id.
+    pub vpc_endpoints: BTreeMap<String, VpcEndpoint>,
     /// By name.
     pub clusters: BTreeMap<String, Cluster>,
     /// By `family:revision`.
@@ -45,8 +55,12 @@ pub struct World {
     pub db_proxies: BTreeMap<String, DbProxy>,
     /// By name.
     pub secrets: BTreeMap<String, Secret>,
-    /// Roles that may be assumed, by name.
+    /// By name, without their paths.
     pub roles: BTreeMap<String, Role>,
+    /// By name.
+    pub users: BTreeMap<String, User>,
+    /// What all of the account may do at most, where it belongs to an organisation.
+    pub organisation_policy: Option<serde_json::Value>,
     /// Logins at IAM Identity Center, by their access token.
     pub sso_logins: BTreeMap<String, SsoLogin>,
     /// What containers have said, by the name of the log group.
@@ -71,6 +85,10 @@ pub struct Secret {
     pub suffix: String,
     /// Whether it is rotated by itself.
     pub rotation: bool,
+    /// When it was changed last, in milliseconds since 1970; without it, when it was made.
+    pub changed_ms: Option<i64>,
+    /// When it was marked for deletion, since when it cannot be read.
+    pub deleted_ms: Option<i64>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -125,16 +143,6 @@ impl LogGroup {
             .get(stream)
             .or_else(|| self.streams.iter().find(|(name, _)| starts(name)).map(|(_, lines)| lines))
     }
-}
-
-/// An IAM role that AssumeRole may take.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Role {
-    /// The MFA device that its trust policy demands, with the code that it shows.
-    pub mfa: Option<(String, String)>,
-    /// The external id that its trust policy demands.
-    pub external_id: Option<String>,
 }
 
 impl World {

@@ -286,6 +286,7 @@ fn proxy(world: &mut World, account: &str, region: &str) {
                 "arn:aws:secretsmanager:{region}:{account}:secret:prod/neuraKnot-AbCdE1"
             ),
             require_tls: true,
+            iam: false,
         },
     );
 }

@@ -117,6 +117,11 @@ fn container(realm: &Realm, one: &ContainerDefinition) -> Value {
     if let Some(seconds) = one.stop_timeout {
         shape["stopTimeout"] = json!(seconds);
     }
+    if !one.secrets.is_empty() {
+        let secrets = one.secrets.iter();
+        let secrets = secrets.map(|(name, arn)| json!({ "name": name, "valueFrom": arn }));
+        shape["secrets"] = secrets.collect();
+    }
     if let Some(group) = &one.log_group {
         let mut options = Map::new();
         options.insert("awslogs-group".to_owned(), json!(group));

@@ -10,6 +10,7 @@ use super::order::Order;
 use super::run_task::Network;
 use super::{Answer, Ask, AwsError, bad_token, cluster, cluster_arn, last, shape};
 use crate::api::ask::page;
+use crate::clock::epoch_seconds;
 use crate::realm::Realm;
 use crate::tasks::{Launch, Status, StopWish, TaskView};
 use crate::world::Service;
@@ -207,6 +208,11 @@ fn describe(realm: &Realm, cluster: &str, name: &str, service: &Service) -> Valu
     let network = json!({ "awsvpcConfiguration": {
         "subnets": service.subnets, "securityGroups": service.security_groups, "assignPublicIp": "DISABLED",
     }});
+    let at = epoch_seconds(realm.clock().unix_ms());
+    let events = (1..).zip(&service.events).map(|(number, words)| {
+        json!({ "id": format!("0a1b2c3d-0000-4000-8000-{number:012}"), "createdAt": at, "message": words })
+    });
+    let events: Vec<Value> = events.collect();
     json!({
         "serviceArn": arn(realm, cluster, name),
         "serviceName": name,
@@ -234,7 +240,7 @@ fn describe(realm: &Realm, cluster: &str, name: &str, service: &Service) -> Valu
             "networkConfiguration": network,
             "rolloutState": if running >= service.desired { "COMPLETED" } else { "IN_PROGRESS" },
         }],
-        "events": [],
+        "events": events,
         "placementConstraints": [],
         "placementStrategy": [],
         "networkConfiguration": network,

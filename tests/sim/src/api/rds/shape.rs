@@ -123,7 +123,7 @@ pub(super) fn proxy(realm: &Realm, name: &str, one: &DbProxy) -> Xml {
     let auth = Xml::new()
         .leaf("AuthScheme", "SECRETS")
         .leaf("SecretArn", &one.secret)
-        .leaf("IAMAuth", "DISABLED")
+        .leaf("IAMAuth", if one.iam { "REQUIRED" } else { "DISABLED" })
         .leaf("ClientPasswordAuthType", "POSTGRES_SCRAM_SHA_256");
     Xml::new()
         .leaf("DBProxyName", name)
