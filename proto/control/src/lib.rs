@@ -6,6 +6,7 @@
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /v1/targets` | | [`Targets`] |
 //! | `POST /v1/targets/{name}/open` | [`OpenRequest`] | lines of [`OpenEvent`] |
+//! | `POST /v1/forward` | [`ForwardRequest`] | lines of [`OpenEvent`], until the caller leaves |
 //! | `POST /v1/targets/{name}/close` | [`CloseRequest`] | [`CloseAnswer`], or 409 with [`Refused`] |
 //! | `POST /v1/targets/{name}/test` | | [`TestAnswer`] |
 //! | `GET /v1/targets/{name}/password` | | [`Password`] |
@@ -37,6 +38,7 @@ mod config;
 mod cost;
 mod doctor;
 mod event;
+mod forward;
 mod info;
 mod init;
 mod open;
@@ -61,16 +63,19 @@ pub use config::{ConfigFault, ConfigReport};
 pub use cost::{Cost, CostRow, CostSum, GroupBy, Price};
 pub use doctor::{Check, CheckStatus, DoctorReport};
 pub use event::{Event, EventKind};
+pub use forward::ForwardRequest;
 pub use info::{Contact, Info, ProofKind, Roots, TlsKnown};
 pub use init::{InitAnswer, InitRequest, InitSite, InitTarget};
 pub use jiff::Timestamp;
 pub use jiff::civil::Date;
 pub use open::{CloseAnswer, CloseRequest, OpenEvent, OpenRequest, Refused};
 pub use password::Password;
-pub use policy::{Policy, PolicyDocument, PolicyFor, PolicyReason, PolicyStatement};
+pub use policy::{Policy, PolicyDocument, PolicyFor, PolicyReason, PolicyStatement, PolicyValues};
 pub use problem::{ErrorBody, Problem, ProblemKind};
 pub use reload::{AlteredTarget, DroppedTarget, ReloadAnswer};
-pub use status::{KeptUp, Paused, Stage, State, Status, TargetStatus, VisitStatus, WaitsFor};
+pub use status::{
+    KeptUp, OnStop, Paused, Stage, State, Status, TargetStatus, VisitStatus, WaitsFor,
+};
 pub use survey::{
     DatabaseChoice, DatabaseKind, PasswordPlace, ProfileInfo, Selection, SiteChoice, SiteFlaw,
     Survey, SurveyOpen,

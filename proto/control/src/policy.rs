@@ -83,7 +83,35 @@ pub struct PolicyStatement {
     pub resource: Vec<String>,
     /// When: operator, key, values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub condition: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    pub condition: BTreeMap<String, BTreeMap<String, PolicyValues>>,
+}
+
+/// The values of a condition's key, of which one must fit. IAM takes a single one by itself, and some of its linters
+/// take it in no other way.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum PolicyValues {
+    /// A single one.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl PolicyValues {
+    /// Each of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
+}
+
+impl From<Vec<String>> for PolicyValues {
+    fn from(mut values: Vec<String>) -> Self {
+        if values.len() == 1 { Self::One(values.remove(0)) } else { Self::Many(values) }
+    }
 }
 
 /// What a statement of a policy is for.

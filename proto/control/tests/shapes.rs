@@ -98,6 +98,7 @@ fn a_word_of_a_newer_version_reads_as_the_last_resort() {
     assert_eq!(read::<Stage>("eclipse"), Stage::Unknown);
     assert_eq!(read::<EventKind>("eclipse"), EventKind::Unknown);
     assert_eq!(read::<Engine>("eclipse"), Engine::Other);
+    assert_eq!(read::<OnStop>("eclipse"), OnStop::Unknown);
     assert_eq!(read::<WaitsFor>("eclipse"), WaitsFor::Unknown);
     assert_eq!(read::<CheckStatus>("eclipse"), CheckStatus::Skip);
     assert_eq!(read::<Tls>("eclipse"), Tls::Unknown);
@@ -136,6 +137,7 @@ fn load(name: &str, text: &str) -> Result<Value, serde_json::Error> {
         "error_body" => through::<ErrorBody>(text),
         "event" => through::<Event>(text),
         "event_kinds" => through::<Vec<EventKind>>(text),
+        "forward_request" => through::<ForwardRequest>(text),
         "health" => through::<Health>(text),
         "info" => through::<Info>(text),
         "init_answer" => through::<InitAnswer>(text),
@@ -173,6 +175,7 @@ fn samples() -> Vec<(&'static str, String)> {
         ("event.plain", pretty(&event())),
         ("event.problem", pretty(&trouble())),
         ("event_kinds", pretty(&EVENT_KINDS)),
+        ("forward_request", pretty(&forward_request())),
         ("health", pretty(&health())),
         ("info", pretty(&info::info(problem()))),
         ("init_answer", pretty(&init::answer())),
@@ -590,6 +593,24 @@ fn status() -> Status {
         config: Some("/home/amy/.config/bastiond/config.toml".into()),
         targets: vec![target()],
         today_usd: Some(0.0105),
+        on_stop: Some(OnStop::Leave),
+    }
+}
+
+fn forward_request() -> ForwardRequest {
+    ForwardRequest {
+        site: Some("prod".into()),
+        cluster: Some("dev-cluster".into()),
+        service: Some("bastion-service".into()),
+        container: Some("bastion".into()),
+        profile: Some("dev".into()),
+        region: Some("ap-northeast-1".into()),
+        host: Some("db.internal".into()),
+        remote_port: Some(3306),
+        rds: Some("dev-mysql".into()),
+        engine: Some(Engine::Mysql),
+        local_port: Some(13306),
+        listen: vec!["docker".into()],
     }
 }
 
@@ -689,7 +710,7 @@ const EVENT_KINDS: [EventKind; 24] = [
 
 fn user_policy() -> Policy {
     let cluster = "arn:aws:ecs:ap-northeast-1:123456789012:cluster/main";
-    let only = BTreeMap::from([("ecs:cluster".to_owned(), vec![cluster.to_owned()])]);
+    let only = BTreeMap::from([("ecs:cluster".to_owned(), PolicyValues::One(cluster.to_owned()))]);
     Policy {
         schema_version: 1,
         whose: PolicyFor::User,
