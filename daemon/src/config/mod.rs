@@ -28,6 +28,7 @@ mod report;
 mod rules;
 mod values;
 mod words;
+pub mod write;
 
 pub use fault::{Fault, Faults};
 pub use report::report;
