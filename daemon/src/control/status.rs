@@ -2,13 +2,13 @@
 
 use axum::extract::State;
 use bastion_api::{
-    CostSum, Engine, Health, Paused, SCHEMA_VERSION, State as Standing, Status, TargetInfo,
+    CostSum, Engine, Health, OnStop, Paused, SCHEMA_VERSION, State as Standing, Status, TargetInfo,
     TargetStatus, Targets, WaitsFor,
 };
 
 use super::answer::{Failed, Told};
 use super::{Desk, Office};
-use crate::config::Target;
+use crate::config::{self, Target};
 use crate::explain;
 use crate::keeper;
 use crate::listen::{self, Engines};
@@ -25,6 +25,10 @@ pub(super) async fn status(State(desk): State<Desk>) -> Told<Status> {
         config: running.config.path.as_ref().map(|path| path.display().to_string()),
         targets: all(&desk).await,
         today_usd: usd(&today),
+        on_stop: Some(match running.config.on_stop {
+            config::OnStop::Stop => OnStop::Stop,
+            config::OnStop::Leave => OnStop::Leave,
+        }),
     })
 }
 

@@ -29,9 +29,9 @@ use self::oneshot::Oneshot;
 pub use self::oneshot::daemon_program;
 use crate::paths::{Env, control_sockets};
 use crate::{
-    Audit, ByHand, CloseAnswer, CloseRequest, ConfigReport, Cost, DoctorReport, Event, GroupBy,
-    Health, Info, OpenEvent, OpenRequest, Password, Policy, PolicyFor, ReloadAnswer, Status,
-    Targets, TestAnswer, Timestamp, Version,
+    Audit, ByHand, CloseAnswer, CloseRequest, ConfigReport, Cost, DoctorReport, Event,
+    ForwardRequest, GroupBy, Health, Info, OpenEvent, OpenRequest, Password, Policy, PolicyFor,
+    ReloadAnswer, Status, Targets, TestAnswer, Timestamp, Version,
 };
 
 /// The daemon, as a program sees it that talks to it.
@@ -111,6 +111,14 @@ impl Client {
         let path = format!("/v1/targets/{}/open", escaped(target));
         let exchange = self.send(Method::POST, path, Some(body(request)), QUICK).await?;
         Ok(exchange.lines(Some(START_SILENCE)))
+    }
+
+    /// Serves a database that the config does not name, for as long as the lines are listened to.
+    pub async fn forward(&self, request: &ForwardRequest) -> Result<Lines<OpenEvent>, ClientError> {
+        let path = "/v1/forward".into();
+        let exchange = self.send(Method::POST, path, Some(body(request)), QUICK).await?;
+        // Once it is ready, nothing is told for days.
+        Ok(exchange.lines(None))
     }
 
     /// Ends a target's visits and holds and stops its bastion.

@@ -24,6 +24,24 @@ pub struct Status {
     /// What all bastions have cost today, in US dollars, as far as their prices are known.
     #[serde(default)]
     pub today_usd: Option<f64>,
+    /// What becomes of the bastions when the daemon stops.
+    #[serde(default)]
+    pub on_stop: Option<OnStop>,
+}
+
+/// What becomes of bastions when the daemon stops.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OnStop {
+    /// They are stopped: they cost money.
+    Stop,
+    /// They are left to the daemon's next run, or to their own end.
+    Leave,
+    /// Anything that a newer daemon does and this program does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 /// One target at one moment.

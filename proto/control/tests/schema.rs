@@ -25,6 +25,7 @@ fn shapes() -> Vec<(&'static str, schemars::Schema)> {
         ("error_body", of::<ErrorBody>()),
         ("event", of::<Event>()),
         ("event_kinds", of::<Vec<EventKind>>()),
+        ("forward_request", of::<ForwardRequest>()),
         ("health", of::<Health>()),
         ("info", of::<Info>()),
         ("init_answer", of::<InitAnswer>()),
