@@ -16,11 +16,14 @@ use crate::listen::shadow::Owner;
 use crate::state::NotWritten;
 
 mod cloud;
+mod database;
+pub mod doctor;
 mod login;
 mod policy;
 mod tunnel;
 
 pub use cloud::cloud;
+pub use database::{no_answer, setback};
 pub use tunnel::{tunnel_closed, tunnel_lost};
 
 /// Why the bastion for a target was refused or lost.
@@ -141,7 +144,7 @@ pub fn no_password(target: &Target) -> Problem {
 pub fn no_such_call(path: &str) -> Problem {
     Problem::new("D32", Sort::NotFound, format!("there is no call {path}"))
         .hint("GET /v1/status, /v1/targets, /v1/events, /v1/cost, /v1/audit, /v1/config, /v1/health, /v1/version")
-        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/reload")
+        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/targets/{name}/test, /v1/reload")
 }
 
 /// A token is wanted for a database of which only the address is known.

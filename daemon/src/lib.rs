@@ -5,12 +5,14 @@
 pub mod run;
 
 pub mod control;
+pub mod doctor;
 pub mod listen;
 
 pub mod by_hand;
 pub mod explain;
 pub mod keeper;
 pub mod policy;
+pub mod probe;
 pub mod tunnels;
 
 pub mod events;

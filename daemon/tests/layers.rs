@@ -17,14 +17,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "by_hand", "policy", "listen", "keeper", "tunnels", "events", "ledger", "explain",
-            "host",
+            "by_hand", "policy", "probe", "listen", "keeper", "tunnels", "events", "ledger",
+            "explain", "host",
         ],
     ),
     ("listen", &["listen::shadow", "keeper", "tunnels", "events", "ledger", "explain", "state"]),
     ("by_hand", &[]),
     ("policy", &[]),
-    ("explain", &["listen::shadow", "keeper", "tunnels", "ledger", "state"]),
+    ("explain", &["probe", "listen::shadow", "keeper", "tunnels", "ledger", "state"]),
+    ("probe", &[]),
     ("keeper", &["tunnels", "events", "ledger", "state"]),
     ("ledger", &["tunnels", "state"]),
     ("tunnels", &["events", "state"]),

@@ -60,7 +60,12 @@ impl Test {
 fn lines(answer: &TestAnswer, ui: &Ui) -> Vec<String> {
     let version = answer.server_version.as_deref().map(clean);
     let server = match (answer.login, version) {
-        (Login::NotSpoken, None) => "takes connections; what it speaks is not known here".into(),
+        (Login::NotSpoken, None) if answer.answer_seconds.is_some() => {
+            "answers; what it speaks is not known here".into()
+        }
+        (Login::NotSpoken, None) => {
+            "said nothing, which may be its way: what it speaks is not known here".into()
+        }
         (_, Some(version)) => format!("{} {version}", answer.engine.word()),
         (_, None) => answer.engine.word().to_owned(),
     };
@@ -69,6 +74,7 @@ fn lines(answer: &TestAnswer, ui: &Ui) -> Vec<String> {
         (Login::Done, Some(database)) => Some(format!("as {user}, database {database}")),
         (Login::Done, None) => Some(format!("as {user}")),
         (Login::NoPassword, _) => Some("not tried: the config says no password".into()),
+        (Login::NoUser, _) => Some("not tried: nobody says as whom".into()),
         (Login::NotSpoken | Login::Unknown, _) => None,
     };
     let tls = answer.tls.and_then(|tls| match tls {

@@ -19,6 +19,7 @@ pub mod reload;
 mod running;
 mod span;
 mod status;
+mod test;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -105,10 +106,11 @@ fn router(desk: Desk) -> Router {
         .with_state(desk)
 }
 
-/// What lasts as long as its listener wants.
+/// What lasts as long as its listener wants, or as a bastion takes to start.
 fn streams() -> Router<Desk> {
     Router::new()
         .route("/v1/targets/{name}/open", post(open::open))
+        .route("/v1/targets/{name}/test", post(test::test))
         .route("/v1/events", get(events::events))
         .layer(DefaultBodyLimit::max(BODY_MOST))
 }

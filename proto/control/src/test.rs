@@ -72,6 +72,8 @@ pub enum Login {
     Done,
     /// The server answers, and the config says no password to log in with.
     NoPassword,
+    /// The server answers, and nobody says as whom to log in.
+    NoUser,
     /// The server takes connections; what it speaks we do not.
     NotSpoken,
     /// Anything that a newer daemon knows and this program does not.
