@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bastion_api::{
-    Policy, PolicyDocument, PolicyFor, PolicyReason, PolicyStatement, SCHEMA_VERSION,
+    Policy, PolicyDocument, PolicyFor, PolicyReason, PolicyStatement, PolicyValues, SCHEMA_VERSION,
 };
 
 /// When a statement holds: operator, key, values.
-pub(super) type Condition = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+pub(super) type Condition = BTreeMap<String, BTreeMap<String, PolicyValues>>;
 
 /// What a statement allows, and what for.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Draft {
     /// Only where this key has this value.
     pub(super) fn only(mut self, operator: &str, key: &str, value: impl Into<String>) -> Self {
         let keys = self.condition.entry(operator.to_owned()).or_default();
-        keys.entry(key.to_owned()).or_default().push(value.into());
+        keys.insert(key.to_owned(), PolicyValues::One(value.into()));
         self
     }
 

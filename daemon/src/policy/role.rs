@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bastion_api::{PolicyDocument, PolicyStatement};
+use bastion_api::{PolicyDocument, PolicyStatement, PolicyValues};
 
 use super::draft::{Condition, Draft, LANGUAGE};
 use super::names::Names;
@@ -23,9 +23,9 @@ pub(super) fn trust(names: &[Names]) -> PolicyDocument {
     let mut condition = Condition::new();
     if let Some(accounts) = accounts.filter(|accounts| !accounts.is_empty()) {
         let sources: BTreeSet<String> = names.iter().map(|names| names.arn("ecs", "*")).collect();
-        let source = BTreeMap::from([("aws:SourceArn".to_owned(), sources.into_iter().collect())]);
-        let account =
-            BTreeMap::from([("aws:SourceAccount".to_owned(), accounts.into_iter().collect())]);
+        let values = |all: BTreeSet<String>| PolicyValues::from(Vec::from_iter(all));
+        let source = BTreeMap::from([("aws:SourceArn".to_owned(), values(sources))]);
+        let account = BTreeMap::from([("aws:SourceAccount".to_owned(), values(accounts))]);
         condition.insert("ArnLike".to_owned(), source);
         condition.insert("StringEquals".to_owned(), account);
     }
