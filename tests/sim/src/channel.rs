@@ -11,10 +11,10 @@ use crate::clock::Clock;
 use crate::config::SimConfig;
 use crate::faults::What;
 use crate::gateway::{Gateway, GatewaySettings, Refused, WireSettings};
-use crate::interfere;
 use crate::realm::{Owner, Realm};
 use crate::record::{Call, Outcome};
 use crate::sigv4::{Verifier, claimed_key};
+use crate::{guard, interfere};
 
 /// The gateway of an account.
 pub(crate) fn gateway(config: &SimConfig, endpoint: &str, owner: Owner) -> Gateway {
@@ -63,16 +63,7 @@ fn judge(realm: &Realm, parts: &Parts, met: &[What]) -> Result<(), AwsError> {
     for what in met {
         match what {
             What::AccessDenied { explicit, .. } => {
-                let why = if *explicit {
-                    "with an explicit deny"
-                } else {
-                    "because no identity-based policy allows it"
-                };
-                let text = format!(
-                    "User: {} is not authorized to perform: {SERVICE}:{ACTION} {why}",
-                    caller.arn
-                );
-                return Err(AwsError::status(403, "AccessDeniedException", text));
+                return Err(interfere::denied_channel(&caller, *explicit, None));
             }
             What::Expired => {
                 return Err(AwsError::status(
@@ -104,7 +95,8 @@ fn judge(realm: &Realm, parts: &Parts, met: &[What]) -> Result<(), AwsError> {
             | What::Skewed { .. } => {}
         }
     }
-    Ok(())
+    let session = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    guard::channel_refusal(realm, &caller, session).map_or(Ok(()), Err)
 }
 
 fn settings(config: &SimConfig) -> GatewaySettings {

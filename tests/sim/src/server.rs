@@ -19,7 +19,7 @@ use crate::faults::{Verdict, What};
 use crate::realm::Realm;
 use crate::record::{Call, Outcome};
 use crate::sigv4::{Caller, Verifier, claimed_key};
-use crate::{admin, interfere};
+use crate::{admin, guard, interfere};
 
 /// Serves until the simulator ends.
 pub(crate) async fn serve(realm: Realm, listener: TcpListener) {
@@ -120,7 +120,7 @@ async fn answer(State(realm): State<Realm>, request: Request) -> Response<Body> 
                 interfere::Before::Garbled => return dated(interfere::garbled(), now_ms),
             }
             let ask = Ask { service, action: wanted.action, parameters: wanted.parameters, caller };
-            match interfere::refusal(&ask, &met) {
+            match interfere::refusal(&ask, &met).or_else(|| guard::refusal(&realm, &ask)) {
                 Some(error) => Err(error),
                 None => api::act(&realm, &ask, &met),
             }
