@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use bastion_aws::{Aws, Settings};
-use bastion_cloud::{Cloud, Kind, LoginState, LoginWay, SessionId, Site};
+use bastion_cloud::{Cloud, GatewayFacts, Kind, LoginState, LoginWay, SessionId, Site};
 use bastion_sim::world::SsoLogin;
 use bastion_sim::{Sim, SimConfig};
 use tempfile::TempDir;
@@ -173,6 +173,10 @@ async fn child_in_a_home() {
                 LoginState::Promising => "promising".to_owned(),
                 LoginState::Hopeless(error) => kind(&error.kind).replace("login", "hopeless"),
             },
+            "gateway" => {
+                let gateway = aws.examiner().unwrap().gateway().await;
+                gateway.map_or_else(|err| kind(&err.kind), |facts| gateway_words(&facts))
+            }
             "resume" => {
                 let session = SessionId::new("nobody-knows-me");
                 aws.resume_session(&session)
@@ -197,6 +201,17 @@ async fn child_in_a_home() {
         };
         writeln!(std::io::stdout(), "TOLD {told}").unwrap();
     }
+}
+
+fn gateway_words(facts: &GatewayFacts) -> String {
+    let mut told = format!("{} by {}:", facts.host, facts.proxy.as_deref().unwrap_or("nobody"));
+    if let Some(issuer) = &facts.distrusted_issuer {
+        told.push_str(&format!(" distrusted {issuer}"));
+    }
+    if let Some(upgrade) = &facts.upgrade {
+        told.push_str(&format!(" upgrade {upgrade}"));
+    }
+    told
 }
 
 fn kind(kind: &Kind) -> String {

@@ -4,6 +4,7 @@
 
 mod credentials;
 mod discovery;
+mod examine;
 mod home;
 mod house;
 mod logins;

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::home::Home;
 use crate::house::{House, write};
 
-const INSPECTOR: &str = "Example Inspection CA (Example Corp)";
+pub(crate) const INSPECTOR: &str = "Example Inspection CA (Example Corp)";
 
 #[tokio::test]
 async fn a_certificate_that_only_the_bundle_vouches_for_is_taken_with_it() {
@@ -120,7 +120,7 @@ async fn a_host_that_is_to_be_reached_directly_is() {
 }
 
 /// A simulator, a front that speaks TLS for it, and a proxy to that front.
-async fn between(answer: Answer) -> (Sim, Front, Proxy) {
+pub(crate) async fn between(answer: Answer) -> (Sim, Front, Proxy) {
     let sim = Sim::start(SimConfig::default()).await.unwrap();
     let front = Front::new(&sim).await;
     let proxy = Proxy::new(&front, answer).await;
@@ -128,7 +128,7 @@ async fn between(answer: Answer) -> (Sim, Front, Proxy) {
 }
 
 /// A profile that leads to AWS's own names.
-fn config() -> String {
+pub(crate) fn config() -> String {
     let key = bastion_sim::Key::default();
     format!(
         "[profile prod]\nregion = ap-northeast-1\nmax_attempts = 1\naws_access_key_id = {}\naws_secret_access_key = {}\n",
@@ -140,23 +140,23 @@ fn home(sim: Sim, variables: &[(&str, String)]) -> Home {
     Home::with(sim, &config(), variables)
 }
 
-fn tls(name: &str) -> PathBuf {
+pub(crate) fn tls(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls").join(name)
 }
 
-fn path(name: &str) -> String {
+pub(crate) fn path(name: &str) -> String {
     tls(name).display().to_string()
 }
 
 /// Speaks TLS in front of a simulator, with a certificate for `localhost` and for one of AWS's own names.
-struct Front {
+pub(crate) struct Front {
     endpoint: String,
     port: u16,
     serving: JoinHandle<()>,
 }
 
 impl Front {
-    async fn new(sim: &Sim) -> Self {
+    pub(crate) async fn new(sim: &Sim) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let behind = sim.endpoint().strip_prefix("http://").unwrap().to_owned();
@@ -185,7 +185,7 @@ impl Front {
         Self { endpoint: format!("https://localhost:{port}"), port, serving }
     }
 
-    fn aws(&self, house: &House, ca_bundle: Option<PathBuf>) -> Aws {
+    pub(crate) fn aws(&self, house: &House, ca_bundle: Option<PathBuf>) -> Aws {
         write(
             &house.config_file(),
             &format!(
@@ -206,13 +206,13 @@ impl Drop for Front {
 
 /// How a proxy answers.
 #[derive(Clone, Copy, Debug)]
-enum Answer {
+pub(crate) enum Answer {
     Through,
     Refused(&'static str),
 }
 
 /// A proxy that leads everybody to one front, whatever name they ask for.
-struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
     serving: JoinHandle<()>,
@@ -254,11 +254,11 @@ impl Proxy {
         Self { port, asked, serving }
     }
 
-    fn variable(&self) -> (&'static str, String) {
+    pub(crate) fn variable(&self) -> (&'static str, String) {
         ("HTTPS_PROXY", format!("http://127.0.0.1:{}", self.port))
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -270,6 +270,6 @@ impl Drop for Proxy {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test tool has no Tasks")]
-fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(work)
 }
