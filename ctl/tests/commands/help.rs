@@ -14,6 +14,7 @@ fn the_help_of_the_program_and_of_each_verb_is_as_in_its_file() {
         "test",
         "ports",
         "password",
+        "by-hand",
         "doctor",
         "policy",
         "cost",

@@ -10,8 +10,14 @@ use super::{Facts, Found};
 /// Whose credentials these are.
 pub(super) fn identity(facts: &Facts, aws: &Aws) -> ByHandStep {
     let mut step = facts.identity.step("Ask who you are");
-    if let Found::Known(identity) = &facts.identity {
-        step.comments.push(format!("account {} as {}", identity.account, identity.arn));
+    match &facts.identity {
+        Found::Known(identity) => {
+            step.comments.push(format!("account {} as {}", identity.account, identity.arn));
+        }
+        // What is missing here is missing everywhere; to say it once is enough.
+        Found::Unknown { help, .. } => {
+            step.comments.extend(help.iter().map(|help| format!("first: {help}")));
+        }
     }
     step.commands.push(aws.call("sts get-caller-identity", []));
     step

@@ -94,16 +94,11 @@ impl<T> Found<T> {
 
     /// A step that says why nothing was found, where it is so.
     fn step(&self, title: &str) -> ByHandStep {
-        let title = title.to_owned();
-        match self {
-            Self::Known(_) => ByHandStep { title, ..ByHandStep::default() },
-            Self::Unknown { why, help } => ByHandStep {
-                title,
-                comments: help.iter().map(|help| format!("first: {help}")).collect(),
-                unknown: (!why.is_empty()).then(|| why.clone()),
-                ..ByHandStep::default()
-            },
-        }
+        let why = match self {
+            Self::Known(_) => None,
+            Self::Unknown { why, .. } => Some(why.clone()).filter(|why| !why.is_empty()),
+        };
+        ByHandStep { title: title.to_owned(), unknown: why, ..ByHandStep::default() }
     }
 }
 
