@@ -17,10 +17,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "by_hand", "policy", "probe", "listen", "keeper", "tunnels", "events", "ledger",
-            "explain", "host",
+            "by_hand", "policy", "doctor", "probe", "listen", "keeper", "tunnels", "events",
+            "ledger", "explain", "host",
         ],
     ),
+    ("doctor", &["listen", "listen::shadow", "explain"]),
     ("listen", &["listen::shadow", "keeper", "tunnels", "events", "ledger", "explain", "state"]),
     ("by_hand", &[]),
     ("policy", &[]),

@@ -8,6 +8,7 @@ mod by_hand;
 mod close;
 mod config;
 mod cost;
+mod doctor;
 mod events;
 mod info;
 mod office;
@@ -99,6 +100,7 @@ fn router(desk: Desk) -> Router {
     streams()
         .merge(layered(calls))
         .merge(layered(office_calls()))
+        .merge(examinations())
         .fallback(answer::no_such_call)
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(GlobalConcurrencyLimitLayer::new(CALLS_AT_ONCE))
@@ -130,6 +132,15 @@ where
         .route("/v1/config", get(config::config))
         .route("/v1/policy", get(policy::policy))
         .route("/v1/version", get(version::version))
+}
+
+/// What asks AWS so much that it has a longer deadline of its own; `bastiond --oneshot` answers it, too.
+fn examinations<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Office: FromRef<S>,
+{
+    Router::new().route("/v1/doctor", get(doctor::doctor))
 }
 
 /// Calls with a deadline, and a limit of what they take.

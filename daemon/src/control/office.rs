@@ -15,7 +15,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 
 use super::answer::{self, Failed};
-use super::{CloudMaker, Desk, Loaded, Pair, Running, layered, office_calls};
+use super::{CloudMaker, Desk, Loaded, Pair, Running, examinations, layered, office_calls};
 use crate::config::Faults;
 use crate::explain;
 use crate::listen::{Engines, House, Listeners};
@@ -86,7 +86,10 @@ impl Office {
 pub async fn serve_one(socket: StdUnixStream, office: Office) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     let stream = TokioIo::new(UnixStream::from_std(socket)?);
-    let calls: Router = layered(office_calls()).fallback(answer::needs_daemon).with_state(office);
+    let calls: Router = layered(office_calls())
+        .merge(examinations())
+        .fallback(answer::needs_daemon)
+        .with_state(office);
     let served =
         http1::Builder::new().serve_connection(stream, TowerToHyperService::new(calls)).await;
     // A caller that has what it wants leaves as it likes.

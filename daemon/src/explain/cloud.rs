@@ -70,7 +70,7 @@ fn another_vpc(target: &Target, candidates: &[String]) -> Problem {
         .hint(format!("name security groups of the subnets' VPC under [site.{}]", target.site.name))
 }
 
-fn clock_skew(seconds: Option<i64>) -> Problem {
+pub(super) fn clock_skew(seconds: Option<i64>) -> Problem {
     let message = match seconds {
         Some(off) if off > 0 => format!("this machine's clock is {off} s ahead of AWS's"),
         Some(off) => format!("this machine's clock is {} s behind AWS's", off.abs()),
@@ -89,7 +89,7 @@ fn conflict(target: &Target) -> Problem {
         .hint(format!("bastionctl open {}", target.name))
 }
 
-fn exec_disabled(target: &Target) -> Problem {
+pub(super) fn exec_disabled(target: &Target) -> Problem {
     let message = format!("ECS Exec is off for the task that {} would go through", target.name);
     let problem = Problem::new("D07", Sort::BastionFailed, message)
         .because("it cannot be switched on for a task that runs");
@@ -158,7 +158,7 @@ fn not_found(target: &Target, what: &str, candidates: &[String]) -> Problem {
     problem.hint("bastionctl config show")
 }
 
-fn scaled_to_zero(target: &Target) -> Problem {
+pub(super) fn scaled_to_zero(target: &Target) -> Problem {
     let message = format!("the service that {} goes through runs no task", target.name);
     let problem = Problem::new("D04", Sort::BastionFailed, message)
         .because("it is not meant to: its desired count is 0");
@@ -209,7 +209,7 @@ fn task_stopped(
 }
 
 /// What an end is called, its code, and what helps.
-fn end(class: EndClass) -> (&'static str, &'static str, &'static str) {
+pub(super) fn end(class: EndClass) -> (&'static str, &'static str, &'static str) {
     match class {
         EndClass::Asked => (
             "somebody stopped it",

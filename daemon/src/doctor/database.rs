@@ -1,0 +1,133 @@
+//! The database: whether it is available, where it is, and what it is called.
+
+use std::net::IpAddr;
+
+use bastion_cloud::{DatabaseRef, Kind};
+
+use super::asked::{Asked, asked};
+use super::{SiteFacts, TargetFacts, Verdict, cidr};
+use crate::explain;
+
+/// The database is available (D11); a plain host is nobody's to ask.
+pub(super) fn status(facts: &TargetFacts) -> Option<Verdict> {
+    let target = &facts.target;
+    match &target.database {
+        DatabaseRef::Rds(_) | DatabaseRef::Aurora(..) | DatabaseRef::Proxy(_) => {}
+        DatabaseRef::Host(..) => return None,
+    }
+    let database = match asked(&facts.database) {
+        Asked::Told(database) => database,
+        Asked::Wrong(err) => {
+            let down =
+                if let Kind::NotAvailable { status } = &err.kind { Some(status) } else { None };
+            return Some(Verdict::fail(match down {
+                Some(status) => explain::doctor::database_down(target, status),
+                None => explain::doctor::refused(target, err),
+            }));
+        }
+        Asked::Nothing(Verdict::Unknown { grant: Some(grant), .. }) => {
+            let words = explain::doctor::database_unknown(&grant);
+            return Some(Verdict::Unknown { words, grant: Some(grant) });
+        }
+        Asked::Nothing(verdict) => return Some(verdict),
+    };
+    Some(if takes_connections(&database.status) {
+        Verdict::ok(format!("{} is {}", database.id, database.status))
+    } else {
+        Verdict::fail(explain::doctor::database_down(target, &database.status))
+    })
+}
+
+/// What RDS calls a database that can be reached, though it is busy with something.
+fn takes_connections(status: &str) -> bool {
+    const OPEN: [&str; 10] = [
+        "available",
+        "backing-up",
+        "backtracking",
+        "configuring-enhanced-monitoring",
+        "configuring-iam-database-auth",
+        "configuring-log-exports",
+        "converting-to-vpc",
+        "modifying",
+        "storage-optimization",
+        "storage-config-upgrade",
+    ];
+    OPEN.contains(&status)
+}
+
+/// The database is in the bastion's VPC (D12).
+pub(super) fn vpc(site: &SiteFacts, facts: &TargetFacts) -> Option<Verdict> {
+    let database = facts.database.as_ref()?.as_ref().ok();
+    let groups = facts.groups.as_ref().and_then(|fact| fact.as_ref().ok());
+    let told = database.and_then(|database| database.vpc.as_deref());
+    let of_group = groups.and_then(|groups| groups.first()).map(|group| group.vpc.as_str());
+    let theirs = told.or(of_group).filter(|vpc| !vpc.is_empty());
+    let (Some(ours), Some(theirs)) = (site.vpc(), theirs) else {
+        // Where either is not known, that is told of the subnets or of the database.
+        return None;
+    };
+    if ours == theirs {
+        return Some(Verdict::ok(format!("both are in {ours}")));
+    }
+    if super::reach::lets_in_by_address(site, facts) {
+        return Some(Verdict::ok(format!(
+            "{theirs}, whose rules let addresses of {ours} in: they are joined"
+        )));
+    }
+    Some(Verdict::fail(explain::doctor::another_vpc(&facts.target, ours, theirs)))
+}
+
+/// The database's name is known in the VPC, and its address is none that the agent refuses (D25).
+pub(super) fn name(site: &SiteFacts, facts: &TargetFacts) -> Verdict {
+    let target = &facts.target;
+    let found = facts.found.as_ref().and_then(|fact| fact.as_ref().ok());
+    let host = found.map(|found| found.remote.host.as_str());
+    let address = host.and_then(|host| host.parse::<IpAddr>().ok());
+    if let Some(address) = address
+        && let Some(why) = forbidden(site, address)
+    {
+        return Verdict::fail(explain::doctor::address_forbidden(target, address, &why));
+    }
+    if let Some(Ok(network)) = &site.network
+        && network.dns == Some(false)
+        && address.is_none()
+    {
+        return Verdict::fail(explain::doctor::vpc_without_names(target, &network.vpc));
+    }
+    if let Some(problem) = facts.lately(&["D25"]) {
+        return Verdict::fail(explain::doctor::lately(problem));
+    }
+    match host {
+        Some(host) => Verdict::ok(host),
+        None => Verdict::ok("nothing speaks against it"),
+    }
+}
+
+/// Why the agent refuses an address: the cloud's own, and those that AWS keeps in the task's subnet (aws.md 3.2).
+fn forbidden(site: &SiteFacts, address: IpAddr) -> Option<String> {
+    if OF_AWS.iter().any(|own| own.parse() == Ok(address)) {
+        return Some("it is one of AWS's own".to_owned());
+    }
+    let network = site.network.as_ref()?.as_ref().ok()?;
+    network.subnets.iter().find_map(|subnet| {
+        let block = subnet.cidr.as_deref()?;
+        let kept = KEPT.iter().any(|place| cidr::nth(block, *place) == Some(address));
+        kept.then(|| format!("AWS keeps it for itself in {block}"))
+    })
+}
+
+/// Metadata, DNS, time, credentials.
+const OF_AWS: [&str; 9] = [
+    "169.254.169.254",
+    "169.254.169.253",
+    "169.254.169.123",
+    "169.254.169.250",
+    "169.254.169.251",
+    "fd00:ec2::254",
+    "fd00:ec2::253",
+    "fd00:ec2::240",
+    "fd00:ec2::123",
+];
+
+/// Which addresses of a subnet AWS keeps: the first four, and the last.
+const KEPT: [i64; 5] = [0, 1, 2, 3, -1];

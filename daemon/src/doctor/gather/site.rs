@@ -1,0 +1,200 @@
+//! What AWS tells of a site and of its targets.
+
+use std::sync::Arc;
+
+use bastion_cloud::{
+    Cloud, CloudError, DatabaseFacts, DatabaseRef, EndpointFacts, Examine, LoginState,
+    NetworkFacts, SecretFacts, Site, TaskId,
+};
+use futures_util::future::join_all;
+use futures_util::join;
+
+use super::super::facts::{Fact, SecretFound, SiteFacts, TargetFacts};
+use super::super::wishes::{self, Known};
+use super::by_deadline;
+use crate::config::{Proof, Target};
+
+/// Everything that can be asked of a site.
+pub(super) async fn look(
+    site: Site,
+    cloud: Arc<dyn Cloud>,
+    targets: Vec<TargetFacts>,
+) -> SiteFacts {
+    let login = cloud.login_state().await;
+    let mut facts = SiteFacts { targets, ..SiteFacts::of(site, login) };
+    let Some(examiner) = cloud.examiner() else { return facts };
+    let hopeless = matches!(facts.login, LoginState::Hopeless(_));
+    let (identity, gateway, clock) = join!(
+        async { if hopeless { None } else { Some(by_deadline(IDENTITY, cloud.identity()).await) } },
+        by_deadline("ssmmessages:OpenDataChannel", examiner.gateway()),
+        by_deadline(IDENTITY, examiner.clock_ahead()),
+    );
+    (facts.identity, facts.gateway, facts.clock) = (identity, Some(gateway), Some(clock));
+    if !matches!(facts.identity, Some(Ok(_))) {
+        // Whoever is not known is told nothing.
+        return facts;
+    }
+    things(&mut facts, &*cloud, examiner).await;
+    what_follows(&mut facts, &*cloud, examiner).await;
+    facts
+}
+
+/// What can be asked for by its name.
+async fn things(facts: &mut SiteFacts, cloud: &dyn Cloud, examiner: &dyn Examine) {
+    let (cluster, service, definition, place, tasks, of_targets) = join!(
+        by_deadline("ecs:DescribeClusters", examiner.cluster()),
+        by_deadline("ecs:DescribeServices", examiner.service()),
+        by_deadline("ecs:DescribeTaskDefinition", examiner.definition()),
+        by_deadline("ec2:DescribeSubnets", cloud.find_place()),
+        by_deadline("ecs:ListTasks", examiner.recent_tasks()),
+        join_all(facts.targets.iter().map(|target| of_target(&target.target, cloud, examiner))),
+    );
+    facts.cluster = Some(cluster);
+    facts.service = Some(service);
+    facts.definition = Some(definition);
+    facts.place = Some(place);
+    facts.tasks = Some(tasks);
+    for (target, (found, database, secret, password)) in facts.targets.iter_mut().zip(of_targets) {
+        target.found = Some(found);
+        target.database = database;
+        target.secret = secret;
+        target.password = password;
+    }
+}
+
+type OfTarget = (
+    Result<bastion_cloud::Database, CloudError>,
+    Fact<DatabaseFacts>,
+    Fact<SecretFacts>,
+    Fact<SecretFound>,
+);
+
+async fn of_target(target: &Target, cloud: &dyn Cloud, examiner: &dyn Examine) -> OfTarget {
+    let secret = match &target.password {
+        Some(Proof::Secret(secret)) => Some(secret),
+        Some(Proof::Iam) | None => None,
+    };
+    let described = async {
+        match &target.database {
+            DatabaseRef::Host(..) => None,
+            DatabaseRef::Rds(_) | DatabaseRef::Aurora(..) | DatabaseRef::Proxy(_) => {
+                let asked = examiner.database_facts(&target.database);
+                Some(by_deadline("rds:DescribeDBInstances", asked).await)
+            }
+        }
+    };
+    let known = async {
+        let asked = examiner.secret_facts(secret?);
+        Some(by_deadline("secretsmanager:DescribeSecret", asked).await)
+    };
+    let read = async {
+        let read = by_deadline("secretsmanager:GetSecretValue", cloud.secret(secret?)).await;
+        // The password itself goes no further than this.
+        Some(read.map(|login| SecretFound {
+            password: !login.password.reveal().is_empty(),
+            user: login.user,
+        }))
+    };
+    join!(
+        by_deadline("rds:DescribeDBInstances", cloud.refresh_database(&target.database)),
+        described,
+        known,
+        read,
+    )
+}
+
+/// What can be asked only once the former is known.
+async fn what_follows(facts: &mut SiteFacts, cloud: &dyn Cloud, examiner: &dyn Examine) {
+    let subnets = subnets(facts);
+    let groups = facts.group_ids().map(<[String]>::to_vec);
+    let (permissions, role, (network, endpoint_groups), groups, theirs, log) = join!(
+        permissions(facts, examiner),
+        role(facts, examiner),
+        network(subnets, examiner),
+        of_groups(groups, examiner),
+        join_all(facts.targets.iter().map(|target| {
+            let database = target.database.as_ref().and_then(|fact| fact.as_ref().ok());
+            of_groups(database.map(|database| database.security_groups.clone()), examiner)
+        })),
+        log(facts, cloud),
+    );
+    facts.permissions = permissions;
+    facts.role = role;
+    facts.network = network;
+    facts.endpoint_groups = endpoint_groups;
+    facts.groups = groups;
+    facts.log = log;
+    for (target, theirs) in facts.targets.iter_mut().zip(theirs) {
+        target.groups = theirs;
+    }
+}
+
+/// The subnets of tasks: the service's, or those that were found.
+fn subnets(facts: &SiteFacts) -> Option<Vec<String>> {
+    match (&facts.service, &facts.place) {
+        (Some(Ok(Some(service))), _) => Some(service.subnets.clone()),
+        (_, Some(Ok(place))) => Some(place.subnet_ids()),
+        _ => None,
+    }
+}
+
+async fn permissions(
+    facts: &SiteFacts,
+    examiner: &dyn Examine,
+) -> Fact<Vec<bastion_cloud::Permission>> {
+    let identity = facts.identity.as_ref()?.as_ref().ok()?;
+    let known = Known {
+        site: &facts.site,
+        identity,
+        cluster: facts.cluster.as_ref().and_then(|fact| fact.as_ref().ok()),
+        definition: facts.definition.as_ref().and_then(|fact| fact.as_ref().ok()),
+        service: facts.service.as_ref().and_then(|fact| fact.as_ref().ok()?.as_ref()),
+        scales: facts.targets.iter().any(|target| target.target.rules.scale_from_zero),
+    };
+    let mut wishes = known.of_site();
+    for target in &facts.targets {
+        let database = target.database.as_ref().and_then(|fact| fact.as_ref().ok());
+        let secret = target.secret.as_ref().and_then(|fact| fact.as_ref().ok());
+        wishes.extend(known.of_target(&target.target, database, secret));
+    }
+    wishes.dedup();
+    Some(by_deadline(SIMULATE, examiner.simulate(&identity.arn, &wishes)).await)
+}
+
+async fn role(facts: &SiteFacts, examiner: &dyn Examine) -> Fact<Vec<bastion_cloud::Permission>> {
+    let definition = facts.definition.as_ref()?.as_ref().ok()?;
+    let role = definition.task_role.as_deref()?;
+    Some(by_deadline(SIMULATE, examiner.simulate(role, &wishes::of_the_agent())).await)
+}
+
+/// The network around the subnets, and the groups of what leads to the session service.
+async fn network(
+    subnets: Option<Vec<String>>,
+    examiner: &dyn Examine,
+) -> (Fact<NetworkFacts>, Fact<Vec<bastion_cloud::GroupFacts>>) {
+    let Some(subnets) = subnets else { return (None, None) };
+    let network = by_deadline("ec2:DescribeSubnets", examiner.ways_out(&subnets)).await;
+    let own = |endpoint: &&EndpointFacts| endpoint.service.ends_with(".ssmmessages");
+    let endpoint = network.as_ref().ok().and_then(|network| network.endpoints.iter().find(own));
+    let groups = endpoint.map(|endpoint| endpoint.security_groups.clone());
+    (Some(network), of_groups(groups, examiner).await)
+}
+
+async fn of_groups(
+    groups: Option<Vec<String>>,
+    examiner: &dyn Examine,
+) -> Fact<Vec<bastion_cloud::GroupFacts>> {
+    let groups = groups?;
+    Some(by_deadline("ec2:DescribeSecurityGroups", examiner.groups(&groups)).await)
+}
+
+/// The last words of the newest task, where it ended by itself and keeps a log that we may read.
+async fn log(facts: &SiteFacts, cloud: &dyn Cloud) -> Vec<String> {
+    let newest = facts.tasks.as_ref().and_then(|fact| fact.as_ref().ok()?.first());
+    let Some(task) = newest.filter(|task| task.end.is_some()) else { return Vec::new() };
+    let id = TaskId::new(task.arn.clone());
+    by_deadline("logs:GetLogEvents", cloud.task_logs(&id)).await.unwrap_or_default()
+}
+
+const IDENTITY: &str = "sts:GetCallerIdentity";
+const SIMULATE: &str = "iam:SimulatePrincipalPolicy";

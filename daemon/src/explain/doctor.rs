@@ -1,0 +1,138 @@
+//! What the doctor says of what is wrong: each problem with one hint, the one thing to do, and with causes that are worth
+//! a line. What cannot be known is said here, too.
+
+use bastion_api::{ConfigFault, Problem, ProblemKind as Sort};
+use bastion_cloud::{CloudError, Permission, Says};
+
+use super::cloud::cloud;
+use super::policy;
+use crate::config::Target;
+use crate::listen::shadow::Owner;
+
+mod container;
+mod database;
+mod network;
+mod place;
+mod tasks;
+
+pub use container::{container_unfit, no_container, no_task_role, task_role_gone, task_role_lacks};
+pub use database::{
+    Shut, address_forbidden, another_vpc, database_down, database_shut, database_unknown,
+    no_iam_tokens, no_secret, rules_unclear, secret_deleted, secret_empty, secret_of_another,
+    vpc_without_names,
+};
+pub use network::{NoWay, clock_off, distrusted, no_way_out, no_websocket, unreachable};
+pub use place::{
+    cluster_inactive, definition_retired, definition_unfit, exec_off, groups_elsewhere, no_cluster,
+    no_definition, no_place, no_service, scaled_to_zero, service_inactive, subnets_full,
+};
+pub use tasks::{agent_away, agent_late, agent_stopped, session_limit, start_failed, task_died};
+
+/// A permission is missing without which it cannot be known.
+pub fn cannot_know(action: &str) -> String {
+    format!("cannot know: no {action} permission (grant it)")
+}
+
+/// The config file has faults as it is now.
+pub fn config_faulty(faults: &[ConfigFault]) -> Problem {
+    let place = |fault: &ConfigFault| {
+        let line = fault.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let hint = fault.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{}{line}: {} {}{hint}", fault.file, fault.key, fault.reason)
+    };
+    let mut places = faults.iter().map(place);
+    let first = places.next().unwrap_or_else(|| "the config has faults".to_owned());
+    let mut problem = Problem::new("D32", Sort::Usage, first).hint("bastionctl config check");
+    problem.causes.extend(places);
+    problem
+}
+
+/// Who holds a port.
+pub fn held_by(owner: &Owner) -> String {
+    format!("{} is held by {owner}", owner.address)
+}
+
+/// What went wrong while a daemon ran, as it was told then.
+pub fn lately(problem: &Problem) -> Problem {
+    one(problem.clone())
+}
+
+/// A call got no answer, and nothing else tells.
+pub fn no_answer(call: &str) -> String {
+    format!("cannot know: {call} gave no answer that tells; try again")
+}
+
+/// Nobody asked, because something else had failed.
+pub fn not_asked() -> String {
+    "cannot know: nobody was asked".to_owned()
+}
+
+/// Policies do not allow what the daemon does, as IAM's simulator says.
+pub fn not_permitted(target: &Target, refused: &[&Permission]) -> Problem {
+    let first = refused.iter().find(|one| one.says == Says::Denied).or(refused.first());
+    let Some(first) = first else {
+        return Problem::new("D19", Sort::NotPermitted, "policies do not allow what is needed")
+            .hint("bastionctl policy --user");
+    };
+    let denied = first.says == Says::Denied;
+    let (action, resource) = (first.wish.action.as_str(), first.wish.resource.as_str());
+    let mut problem = one(policy::denied(target, action, Some(resource), denied));
+    problem.message = format!("{} on {resource}", problem.message);
+    if first.from_above {
+        problem = problem.because("the organisation's policies or a permissions boundary say so");
+    }
+    if !first.by.is_empty() {
+        problem = problem.because(format!("decided by {}", first.by.join(", ")));
+    }
+    let others = refused.iter().filter(|other| other.wish != first.wish);
+    let others: Vec<String> = others
+        .map(|other| format!("nor {} on {}", other.wish.action, other.wish.resource))
+        .collect();
+    if !others.is_empty() && !denied {
+        // One statement would not do.
+        problem.hints = vec!["bastionctl policy --user".to_owned()];
+    }
+    problem.causes.extend(others);
+    problem
+}
+
+/// IAM's simulator tells nothing of this login.
+pub fn not_simulated(err: &CloudError) -> String {
+    format!("cannot know: {}", err.message)
+}
+
+/// The port is in other hands.
+pub fn port_taken(target: &Target, why: &str, free: Option<u16>) -> Problem {
+    let free = free.map_or_else(|| "…".to_owned(), |port| port.to_string());
+    Problem::new("D13", Sort::PortConflict, why)
+        .hint(format!("listen = {free} under [target.{}], then: bastionctl reload", target.name))
+}
+
+/// What AWS did not do, whatever it was.
+pub fn refused(target: &Target, err: &CloudError) -> Problem {
+    one(cloud(target, err))
+}
+
+/// A command of the AWS CLI, with the site's own region and profile.
+fn aws(target: &Target, words: &str) -> String {
+    let site = &target.site;
+    let region = site.region.as_deref().map(|region| format!(" --region {region}"));
+    let profile = site.profile.as_deref().map(|profile| format!(" --profile {profile}"));
+    format!("aws {words}{}{}", region.unwrap_or_default(), profile.unwrap_or_default())
+}
+
+/// The same problem with one hint: a command where there is one, else the first. The others are worth a line.
+fn one(mut problem: Problem) -> Problem {
+    let is_command = |hint: &String| COMMANDS.iter().any(|command| hint.starts_with(command));
+    let place = problem.hints.iter().position(is_command).unwrap_or(0);
+    if problem.hints.is_empty() {
+        return problem.hint("bastionctl events");
+    }
+    let fix = problem.hints.remove(place);
+    let others: Vec<String> = problem.hints.drain(..).map(|hint| format!("or: {hint}")).collect();
+    problem.causes.extend(others);
+    problem.hint(fix)
+}
+
+/// What a hint begins with that can be copied as it is.
+const COMMANDS: [&str; 4] = ["aws ", "bastionctl ", "sudo ", "systemctl "];
