@@ -34,6 +34,9 @@ COMMON_ERRORS = {
 # EC2's model declares no errors at all; these are in its reference.
 EC2_ERRORS = {"InvalidSubnetID.NotFound", "InvalidGroup.NotFound", "InvalidVpcID.NotFound", "InvalidNextToken"}
 
+# The model has an endpoint's state with a capital; AWS writes it in small letters, as its reference's examples do.
+SMALL = {"State"}
+
 CONTENT_TYPES = {"json": "application/x-amz-json-1.1", "rest-json": "application/json"}
 
 findings = []
@@ -104,7 +107,7 @@ def walk_json_scalar(where, shape, value):
 
 
 def check_text(where, shape, value):
-    if shape.enum and value not in shape.enum:
+    if shape.enum and value not in shape.enum and not (shape.name in SMALL and value.capitalize() in shape.enum):
         found(where, f"{value!r} is not in the enum {shape.enum}")
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
     if least is not None and len(value) < least:
@@ -270,7 +273,9 @@ class Account:
         self.config = botocore.config.Config(retries={"total_max_attempts": 1})
 
     def client(self, name):
-        client = self.session.client(name, endpoint_url=self.endpoint, config=self.config)
+        # IAM is one for all regions; boto3 knows that by the endpoint alone, which is not IAM's here.
+        region = "us-east-1" if name == "iam" else None
+        client = self.session.client(name, endpoint_url=self.endpoint, config=self.config, region_name=region)
         model = client.meta.service_model
 
         def inspect(http_response=None, model_of=model, operation_model=None, **_):
@@ -435,8 +440,52 @@ def everything_else(account):
     ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["neuraKnot-*"]}])
     ec2.describe_subnets(SubnetIds=["subnet-0a11ce0000000001a"])
     ec2.describe_security_groups()
+    admin(account.endpoint, "world", {
+        "vpc_endpoints": {
+            "vpce-1": {
+                "vpc": "vpc-0a11ce00000000001", "service": "com.amazonaws.ap-northeast-1.ssmmessages",
+                "subnets": ["subnet-0a11ce0000000001a"], "security_groups": ["sg-0a11ce000000000ec"],
+            },
+            "vpce-2": {
+                "vpc": "vpc-0a11ce00000000001", "service": "com.amazonaws.ap-northeast-1.s3",
+                "kind": "Gateway", "route_tables": ["rtb-0a11ce000000000aa"],
+            },
+        },
+        "security_groups": {"sg-0a11ce000000000ec": {"ingress": [
+            {"protocol": "tcp", "ports": [443, 443], "cidrs": ["10.0.0.0/16", "::/0"], "prefix_lists": ["pl-0a11ce"]},
+        ]}},
+    })
+    ec2.describe_security_groups(GroupIds=["sg-0a11ce000000000ec"])
+    ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": ["subnet-0a11ce0000000001a"]}])
+    ec2.describe_route_tables()
+    ec2.describe_nat_gateways(Filters=[{"Name": "state", "Values": ["available"]}])
+    ec2.describe_vpc_endpoints()
+    for attribute in ["enableDnsSupport", "enableDnsHostnames"]:
+        ec2.describe_vpc_attribute(VpcId="vpc-0a11ce00000000001", Attribute=attribute)
+    refused("InvalidVpcID.NotFound", ec2.describe_vpc_attribute, VpcId="vpc-0", Attribute="enableDnsSupport")
     refused("InvalidSubnetID.NotFound", ec2.describe_subnets, SubnetIds=["subnet-0"])
     refused("InvalidGroup.NotFound", ec2.describe_security_groups, GroupIds=["sg-0"])
+    iam = account.client("iam")
+    user = "arn:aws:iam::123456789012:user/dev"
+    wishes = {"ActionNames": ["ssm:StartSession", "ecs:RunTask"], "ResourceArns": ["*"]}
+    context = [{"ContextKeyName": "ecs:cluster", "ContextKeyType": "string", "ContextKeyValues": ["x"]}]
+    answer = iam.simulate_principal_policy(PolicySourceArn=user, ContextEntries=context, **wishes)
+    if [one["EvalDecision"] for one in answer["EvaluationResults"]] != ["allowed", "allowed"]:
+        found("SimulatePrincipalPolicy", "the user may not do everything")
+    bound = {"Statement": {"Effect": "Deny", "Action": "ssm:*", "Resource": "*"}}
+    admin(account.endpoint, "world", {
+        "roles": {"bound": {"policies": {"own": {"p": {"Statement": {
+            "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}},
+        }}}, "boundary": bound}}},
+        "organisation_policy": {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
+    })
+    role = iam.get_role(RoleName="bound")["Role"]["Arn"]
+    answer = iam.simulate_principal_policy(PolicySourceArn=role, **wishes)
+    if [one["EvalDecision"] for one in answer["EvaluationResults"]] != ["explicitDeny", "implicitDeny"]:
+        found("SimulatePrincipalPolicy", "the boundary does not count")
+    refused("NoSuchEntity", iam.simulate_principal_policy, PolicySourceArn=user + "-no-such", **wishes)
+    refused("NoSuchEntity", iam.get_role, RoleName="no-such")
+    refused("InvalidInput", iam.simulate_principal_policy, PolicySourceArn="arn:aws:sts::1:assumed-role/x/y", **wishes)
     rds = account.client("rds")
     rds.describe_db_instances()
     rds.describe_db_instances(DBInstanceIdentifier="neuraKnot-prod-db")
@@ -483,6 +532,7 @@ def scripted_refusals(account):
         ("ecs", lambda client: client.describe_clusters(), "ThrottlingException", "AccessDeniedException", "ServerException"),
         ("ssm", lambda client: client.describe_sessions(State="Active"), "ThrottlingException", "AccessDeniedException", "InternalServerError"),
         ("secretsmanager", lambda client: client.list_secrets(), "ThrottlingException", "AccessDeniedException", "InternalServiceError"),
+        ("iam", lambda client: client.get_role(RoleName="bastion-operator"), "Throttling", "AccessDenied", "InternalFailure"),
         ("rds", lambda client: client.describe_db_instances(), "Throttling", "AccessDenied", "InternalFailure"),
         ("sts", lambda client: client.get_caller_identity(), "Throttling", "AccessDenied", "InternalFailure"),
         ("ec2", lambda client: client.describe_vpcs(), "RequestLimitExceeded", "UnauthorizedOperation", "InternalError"),

@@ -48,7 +48,7 @@ fn simulate_principal_policy(realm: &Realm, ask: &Ask) -> Result<Answer, AwsErro
         };
         let verdicts: Option<Vec<Verdict>> = resources.iter().map(judge).collect();
         let verdicts = verdicts.ok_or_else(|| no_such(principal))?;
-        results.push(result(action, &resources, &verdicts));
+        results.push(result(principal, action, &resources, &verdicts));
     }
     let size = usize::try_from(ask.number("MaxItems").unwrap_or(100)).unwrap_or(100);
     let (results, next) = page(results, ask.text("Marker"), size.min(realm.config().page_size))
@@ -62,21 +62,21 @@ fn simulate_principal_policy(realm: &Realm, ask: &Ask) -> Result<Answer, AwsErro
 }
 
 /// What is said to one action: of all its resources together, and of each.
-fn result(action: &str, resources: &[String], verdicts: &[Verdict]) -> Xml {
+fn result(principal: &str, action: &str, resources: &[String], verdicts: &[Verdict]) -> Xml {
     let worst = verdicts.iter().max_by_key(|verdict| severity(verdict.decision));
     let worst = worst.expect("there is a verdict for each resource, and at least one of those");
     let each = resources.iter().zip(verdicts).map(|(resource, verdict)| {
         Xml::new()
             .leaf("EvalResourceName", resource)
             .leaf("EvalResourceDecision", words(verdict.decision))
-            .group("MatchedStatements", matched(verdict))
+            .group("MatchedStatements", matched(principal, verdict))
             .texts("MissingContextValues", "member", &verdict.missing)
     });
     let mut xml = Xml::new()
         .leaf("EvalActionName", action)
         .leaf("EvalResourceName", if let [one] = resources { one } else { "*" })
         .leaf("EvalDecision", words(worst.decision))
-        .group("MatchedStatements", matched(worst))
+        .group("MatchedStatements", matched(principal, worst))
         .texts("MissingContextValues", "member", &worst.missing)
         .list("ResourceSpecificResults", "member", each);
     if let Some(allows) = worst.organisation {
@@ -90,12 +90,13 @@ fn result(action: &str, resources: &[String], verdicts: &[Verdict]) -> Xml {
     xml
 }
 
-fn matched(verdict: &Verdict) -> Xml {
+fn matched(principal: &str, verdict: &Verdict) -> Xml {
+    let kind = if principal.contains(":user/") { "user" } else { "role" };
     verdict.by.iter().fold(Xml::new(), |all, name| {
         let place = |line: u32| Xml::new().leaf("Line", line).leaf("Column", 1);
         let statement = Xml::new()
             .leaf("SourcePolicyId", name)
-            .leaf("SourcePolicyType", "IAM Policy")
+            .leaf("SourcePolicyType", kind)
             .group("StartPosition", place(1))
             .group("EndPosition", place(9));
         all.group("member", statement)
