@@ -21,7 +21,12 @@ pub(crate) enum Address {
 impl Address {
     /// The address to prefer of a target's: loopback first, for every client takes it; then whatever comes first.
     pub(crate) fn of(target: &TargetStatus) -> Option<Self> {
-        let all: Vec<Self> = target.addresses.iter().filter_map(|text| Self::parse(text)).collect();
+        Self::preferred(&target.addresses)
+    }
+
+    /// The same of addresses as the daemon writes them.
+    pub(crate) fn preferred(addresses: &[String]) -> Option<Self> {
+        let all: Vec<Self> = addresses.iter().filter_map(|text| Self::parse(text)).collect();
         let loopback = all.iter().find(|address| match address {
             Self::Tcp { host, .. } => host == "127.0.0.1",
             Self::Unix(_) => false,
@@ -59,15 +64,24 @@ pub(crate) fn client_line(target: &TargetStatus, address: &Address) -> Option<St
 
 /// The URL that most drivers take, where the engine has one.
 pub(crate) fn url(target: &TargetStatus, address: &Address) -> Option<String> {
-    let scheme = match target.engine {
+    url_of(target.engine, address, target.user.as_deref(), target.database.as_deref())
+}
+
+/// The same, for whom nothing but these is known.
+pub(crate) fn url_of(
+    engine: Engine,
+    address: &Address,
+    user: Option<&str>,
+    database: Option<&str>,
+) -> Option<String> {
+    let scheme = match engine {
         Engine::Postgres => "postgresql",
         Engine::Mysql => "mysql",
         Engine::Other => return None,
     };
     let Address::Tcp { .. } = address else { return None };
-    let user = target.user.as_deref().map(|user| format!("{}@", escaped(user)));
-    let database = target.database.as_deref().map(escaped);
-    let (user, database) = (user.unwrap_or_default(), database.unwrap_or_default());
+    let user = user.map(|user| format!("{}@", escaped(user))).unwrap_or_default();
+    let database = database.map(escaped).unwrap_or_default();
     Some(format!("{scheme}://{user}{}/{database}", address.text()))
 }
 
@@ -90,7 +104,7 @@ fn psql(target: &TargetStatus, address: &Address) -> String {
 }
 
 /// libpq takes a directory and a port for a socket: `/dir` and 5432 mean `/dir/.s.PGSQL.5432`.
-fn postgres_socket(path: &str) -> (String, Option<String>) {
+pub(crate) fn postgres_socket(path: &str) -> (String, Option<String>) {
     let file = Path::new(path).file_name().and_then(|name| name.to_str());
     let port = file.and_then(|name| name.strip_prefix(".s.PGSQL.")).map(str::to_owned);
     let dir = Path::new(path).parent().and_then(Path::to_str).unwrap_or(path);
@@ -113,7 +127,7 @@ fn mysql(target: &TargetStatus, address: &Address) -> String {
 }
 
 /// A value of libpq's key=value string: quoted where it is empty or has a space, a quote or a backslash.
-fn conninfo(value: &str) -> String {
+pub(crate) fn conninfo(value: &str) -> String {
     let odd = |char: char| char.is_whitespace() || char == '\'' || char == '\\';
     if !value.is_empty() && !value.contains(odd) {
         return value.to_owned();
@@ -131,7 +145,7 @@ pub(crate) fn shell(word: &str) -> String {
 }
 
 /// A word of a shell line, quoted so that the shell changes nothing in it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     if word.contains(['"', '$', '`', '\\', '!']) {
         return format!("'{}'", word.replace('\'', r"'\''"));
     }
@@ -139,7 +153,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// A part of a URL: all but the unreserved is escaped (RFC 3986).
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -7,18 +7,27 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::commands::audit::Audit;
 use crate::commands::by_hand::ByHand;
 use crate::commands::close::Close;
+use crate::commands::completions::Completions;
 use crate::commands::config::Config;
+use crate::commands::connect::Connect;
 use crate::commands::cost::Cost;
 use crate::commands::doctor::Doctor;
+use crate::commands::env::Env;
 use crate::commands::events::Events;
+use crate::commands::export::Export;
+use crate::commands::info::Info;
+use crate::commands::man::Man;
+use crate::commands::mysql::Mysql;
 use crate::commands::open::Open;
 use crate::commands::password::Password;
 use crate::commands::policy::Policy;
 use crate::commands::ports::Ports;
+use crate::commands::psql::Psql;
 use crate::commands::reload::Reload;
 use crate::commands::service::{Logs, Service};
 use crate::commands::status::Status;
 use crate::commands::test::Test;
+use crate::commands::token::Token;
 use crate::commands::version::Version;
 use crate::commands::wait::Wait;
 use crate::error::Failure;
@@ -62,7 +71,14 @@ pub(crate) enum Command {
     Events(Events),
     Test(Test),
     Ports(Ports),
+    Psql(Psql),
+    Mysql(Mysql),
+    Connect(Connect),
+    Info(Info),
+    Env(Env),
+    Export(Export),
     Password(Password),
+    Token(Token),
     Doctor(Doctor),
     ByHand(ByHand),
     Policy(Policy),
@@ -72,6 +88,8 @@ pub(crate) enum Command {
     Reload(Reload),
     Service(Service),
     Logs(Logs),
+    Completions(Completions),
+    Man(Man),
     Version(Version),
 }
 
@@ -94,7 +112,14 @@ impl Command {
             Self::Events(events) => events.run(client, ui).await,
             Self::Test(test) => test.run(client, ui).await,
             Self::Ports(ports) => ports.run(client, ui).await,
+            Self::Psql(psql) => psql.run(client, ui).await,
+            Self::Mysql(mysql) => mysql.run(client, ui).await,
+            Self::Connect(connect) => connect.run(client, ui).await,
+            Self::Info(info) => info.run(client, ui).await,
+            Self::Env(env) => env.run(client, ui).await,
+            Self::Export(export) => export.run(client, ui).await,
             Self::Password(password) => password.run(client, ui).await,
+            Self::Token(token) => token.run(client, ui).await,
             Self::ByHand(by_hand) => by_hand.run(client, ui).await,
             Self::Doctor(doctor) => doctor.run(client, ui).await,
             Self::Policy(policy) => policy.run(client, ui).await,
@@ -104,9 +129,16 @@ impl Command {
             Self::Reload(reload) => reload.run(client, ui).await,
             Self::Service(service) => service.run(client, ui).await,
             Self::Logs(logs) => logs.run(ui).await,
+            Self::Completions(completions) => completions.run(ui),
+            Self::Man(man) => man.run(ui),
             Self::Version(version) => version.run(client, ui).await,
         }
     }
+}
+
+/// The tree of commands, for whoever describes it.
+pub(crate) fn tree() -> clap::Command {
+    Cli::command()
 }
 
 /// Prints the help or the version that was asked for, or what is wrong with the arguments.
@@ -128,3 +160,46 @@ Exit codes:
    6 not found or ambiguous  7 took too long         8 port conflict
    9 the bastion did not start   10 database unreachable from the bastion
   11 doctor found problems       70 a bug of ours    130, 143 signals";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_says_what_it_does_and_shows_an_example() {
+        let mut tree = tree();
+        tree.build();
+        tree.clone().debug_assert();
+        let mut silent = Vec::new();
+        for command in tree.get_subcommands() {
+            look(command, "bastionctl", &mut silent);
+        }
+        assert_eq!(silent, [""; 0]);
+    }
+
+    /// Notes what a command, or one under it, does not say.
+    fn look(command: &clap::Command, above: &str, silent: &mut Vec<String>) {
+        if command.is_hide_set() {
+            return;
+        }
+        let name = format!("{above} {}", command.get_name());
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        if about.is_empty() || about.ends_with('.') {
+            silent.push(format!("{name}: a first line without a full stop"));
+        }
+        let example = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines: Vec<&str> = example.lines().collect();
+        let shown = matches!(lines[..], ["Example:", line, ..] if line.starts_with("  ") && line.contains(&name));
+        if !shown {
+            silent.push(format!("{name}: an example of its own, not {example:?}"));
+        }
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            if argument.get_help().is_none() {
+                silent.push(format!("{name}: what {} is", argument.get_id()));
+            }
+        }
+        for command in command.get_subcommands() {
+            look(command, &name, silent);
+        }
+    }
+}

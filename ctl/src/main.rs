@@ -11,16 +11,21 @@
 //! | `signals.rs`, `clock.rs` | what interrupts us, what time it is |
 
 mod address;
+mod card;
 mod cli;
 mod clock;
 mod commands;
 mod error;
+mod export;
+mod forms;
+mod handover;
 #[cfg(test)]
 mod schema;
 mod signals;
 mod span;
 mod table;
 mod ui;
+mod variables;
 mod words;
 
 use std::process::ExitCode;
@@ -33,6 +38,9 @@ use crate::signals::Signals;
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
+    if let Some(code) = commands::completions::answer() {
+        return code;
+    }
     let cli = match Cli::of_process() {
         Ok(cli) => cli,
         Err(asked) => return cli::explain(&asked),

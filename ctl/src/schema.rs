@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 
 use bastion_api::schema::of;
 
-use crate::commands::{config, open, ports, service, version, wait};
+use crate::commands::{completions, config, env, export, info, man, open, ports, service, version, wait};
 
 /// What each command prints.
 fn shapes() -> Vec<(&'static str, schemars::Schema)> {
     vec![
+        ("completions", of::<completions::Script>()),
         ("config_path", of::<config::Place<'_>>()),
+        ("env", of::<env::Exports<'_>>()),
+        ("export", of::<export::Exported<'_>>()),
+        ("info", of::<info::Settings<'_>>()),
+        ("man", of::<man::Manual>()),
         ("open", of::<open::Opened<'_>>()),
         ("ports", of::<ports::Listing>()),
         ("logs", of::<service::logs::Line>()),

@@ -13,6 +13,7 @@ use crate::words::{bytes, clean, count, dollars, duration, whole, wrap};
 ///
 /// Kept on this machine alone. It holds who connected, when, and how much went through; no statement and no data.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl audit --since 2h")]
 pub(crate) struct Audit {
     #[command(flatten)]
     span: Span,

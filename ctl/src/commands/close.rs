@@ -11,6 +11,7 @@ use crate::words::{clean, count, since};
 ///
 /// Asks first when somebody is connected. The next visit starts a bastion again.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl close prod-db")]
 pub(crate) struct Close {
     /// The target, as the config names it
     target: String,

@@ -17,6 +17,7 @@ use crate::words::{clean, count};
 
 /// Check the config, show it as meant, or tell where it is
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl config check")]
 pub(crate) struct Config {
     #[command(subcommand)]
     what: What,
@@ -25,14 +26,17 @@ pub(crate) struct Config {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Check the config file: every fault with its line, exit code 2 where there are any
+    #[command(after_help = "Example:\n  bastionctl config check")]
     Check {
         /// This file, not the usual one
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
     /// Show the config as the daemon means it, or as the file says where none runs
+    #[command(after_help = "Example:\n  bastionctl config show")]
     Show,
     /// Print where the config file is, whether it exists or not
+    #[command(after_help = "Example:\n  $EDITOR \"$(bastionctl config path)\"")]
     Path,
 }
 

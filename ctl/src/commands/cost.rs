@@ -12,6 +12,7 @@ use crate::words::{clean, dollars, duration, whole};
 ///
 /// Counted is what Fargate bills for the task, by the second; the network around it is not.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl cost --since 7d")]
 pub(crate) struct Cost {
     #[command(flatten)]
     span: Span,

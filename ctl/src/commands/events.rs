@@ -10,6 +10,7 @@ use crate::words::clean;
 
 /// Print what has happened, and with --follow what happens next
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl events --follow")]
 pub(crate) struct Events {
     /// Only what concerns this target
     target: Option<String>,

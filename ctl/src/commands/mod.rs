@@ -3,18 +3,27 @@
 pub(crate) mod audit;
 pub(crate) mod by_hand;
 pub(crate) mod close;
+pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod connect;
 pub(crate) mod cost;
 pub(crate) mod doctor;
+pub(crate) mod env;
 pub(crate) mod events;
+pub(crate) mod export;
+pub(crate) mod info;
+pub(crate) mod man;
+pub(crate) mod mysql;
 pub(crate) mod open;
 pub(crate) mod password;
 pub(crate) mod policy;
 pub(crate) mod ports;
+pub(crate) mod psql;
 pub(crate) mod reload;
 pub(crate) mod service;
 pub(crate) mod status;
 pub(crate) mod test;
+pub(crate) mod token;
 pub(crate) mod version;
 pub(crate) mod wait;
 

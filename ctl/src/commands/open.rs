@@ -19,6 +19,7 @@ use crate::words::{clean, duration, whole};
 /// A visit starts it, too; this is for who wants to see it ready first. It counts as a visit that ends when the bastion
 /// is ready. Ctrl-C leaves the start running.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl open prod-db --hold 2h")]
 pub(crate) struct Open {
     /// The target, as the config names it
     target: String,

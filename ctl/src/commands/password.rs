@@ -7,6 +7,7 @@ use crate::ui::Ui;
 
 /// Print a target's password, fresh from where it is kept
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  PGPASSWORD=$(bastionctl password prod-db) psql")]
 pub(crate) struct Password {
     /// The target, as the config names it
     target: String,

@@ -11,6 +11,7 @@ use crate::words::{clean, count};
 ///
 /// Who is connected stays connected, but for targets that the file no longer names. A faulty file changes nothing, and all of its faults are told.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl reload")]
 pub(crate) struct Reload {}
 
 impl Reload {

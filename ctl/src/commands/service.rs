@@ -78,6 +78,7 @@ enum What {
     /// The exit code is 0 where it runs, and 3 where it does not.
     #[command(after_help = "Example:\n  bastionctl service status")]
     Status,
+    #[command(after_help = "Example:\n  bastionctl service logs -n 20")]
     Logs(Logs),
 }
 

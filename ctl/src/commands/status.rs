@@ -15,6 +15,7 @@ use crate::words::{clean, count, dollars, duration, whole, wrap};
 
 /// Show every target: its state, who is connected, when it stops, what is wrong
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl status --watch")]
 pub(crate) struct Status {
     /// Only this target
     target: Option<String>,

@@ -9,6 +9,7 @@ use crate::words::clean;
 
 /// Print the versions of bastionctl and of the daemon that answers
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl version")]
 pub(crate) struct Version {}
 
 /// Who is who.

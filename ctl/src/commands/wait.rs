@@ -16,6 +16,7 @@ use crate::words::{clean, duration};
 ///
 /// Starts and stops nothing. Problems are told as they come up, and the wait goes on: a login may be renewed.
 #[derive(Args, Debug)]
+#[command(after_help = "Example:\n  bastionctl wait prod-db")]
 pub(crate) struct Wait {
     /// The target, as the config names it
     target: String,

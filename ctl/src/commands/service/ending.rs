@@ -1,7 +1,7 @@
 //! `service stop` and `restart`: bastions and visits end with the daemon, so whoever is connected is named first.
 
 use bastion_api::client::Client;
-use bastion_api::{Problem, ProblemKind, State, Status};
+use bastion_api::{OnStop, Problem, ProblemKind, State, Status};
 use clap::Args;
 
 use super::manager::{Kind, Manager};
@@ -68,7 +68,15 @@ impl Ending {
         }
         let open = open(&status);
         if !open.is_empty() {
-            ui.talk(&format!("stopping the bastions of {}, too", open.join(", ")));
+            let open = open.join(", ");
+            ui.talk(&match status.on_stop {
+                Some(OnStop::Leave) => {
+                    format!("the bastions of {open} run on, as on_stop = \"leave\" says")
+                }
+                Some(OnStop::Stop | OnStop::Unknown) | None => {
+                    format!("stopping the bastions of {open}, too")
+                }
+            });
         }
         Ok(())
     }
