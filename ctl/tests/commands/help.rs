@@ -24,6 +24,17 @@ fn the_help_of_the_program_and_of_each_verb_is_as_in_its_file() {
         "config check",
         "config show",
         "config path",
+        "service",
+        "service install",
+        "service uninstall",
+        "service start",
+        "service stop",
+        "service restart",
+        "service status",
+        "service logs",
+        "logs",
+        "completions",
+        "man",
         "version",
     ];
     for verb in verbs {

@@ -6,6 +6,7 @@
 mod audit;
 mod by_hand;
 mod close;
+mod completions;
 mod config;
 mod cost;
 mod daemon;
@@ -13,6 +14,7 @@ mod doctor;
 mod errors;
 mod events;
 mod help;
+mod man;
 mod open;
 mod password;
 mod policy;
