@@ -46,9 +46,11 @@ fn not_allowed(target: &Target, action: &str, resource: Option<&str>) -> Problem
     let problem = Problem::new("D19", Sort::NotPermitted, message)
         .because("no policy of the role that you log in with allows it");
     problem.hint(format!(
-        "add to its policy: {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": [{}]}}",
-        resources(target, action, resource)
+        "add to its policy: {{\"Effect\": \"Allow\", \"Action\": \"{action}\", \"Resource\": [{}]{}}}",
+        resources(target, action, resource),
+        condition(action)
     ))
+    .hint(format!("all that it needs: bastionctl policy --site {}", target.site.name))
 }
 
 fn not_trusted(target: &Target, role: Option<&str>) -> Problem {
@@ -70,10 +72,25 @@ fn resources(target: &Target, action: &str, told: Option<&str>) -> String {
              \"arn:aws:ssm:*::document/AWS-StartPortForwardingSessionToRemoteHost\""
         ),
         "ssm:ResumeSession" | "ssm:TerminateSession" | "ssmmessages:OpenDataChannel" => {
-            "\"arn:aws:ssm:*:*:session/${aws:userid}-*\"".to_owned()
+            "\"arn:aws:ssm:*:*:session/${aws:userid}-*\", \
+             \"arn:aws:ssm:*:*:session/${aws:username}-*\""
+                .to_owned()
         }
         "ecs:DescribeTasks" | "ecs:StopTask" => format!("\"arn:aws:ecs:*:*:task/{cluster}/*\""),
         _ => format!("\"{}\"", told.unwrap_or("*")),
+    }
+}
+
+/// The condition without which a statement would allow more than is needed (F19a).
+fn condition(action: &str) -> &'static str {
+    match action {
+        "ssm:StartSession" => {
+            ", \"Condition\": {\"BoolIfExists\": {\"ssm:SessionDocumentAccessCheck\": \"true\"}}"
+        }
+        "iam:PassRole" => {
+            ", \"Condition\": {\"StringEquals\": {\"iam:PassedToService\": \"ecs-tasks.amazonaws.com\"}}"
+        }
+        _ => "",
     }
 }
 

@@ -81,8 +81,10 @@ fn what_is_not_allowed_comes_with_the_statement_to_add() {
     let session = denied("ssm:StartSession", "ssm:StartSession", false);
     let statement = "{\"Effect\": \"Allow\", \"Action\": \"ssm:StartSession\", \"Resource\": \
         [\"arn:aws:ecs:*:*:task/c/*\", \
-        \"arn:aws:ssm:*::document/AWS-StartPortForwardingSessionToRemoteHost\"]}";
+        \"arn:aws:ssm:*::document/AWS-StartPortForwardingSessionToRemoteHost\"], \
+        \"Condition\": {\"BoolIfExists\": {\"ssm:SessionDocumentAccessCheck\": \"true\"}}}";
     assert!(session.hints[0].ends_with(statement), "{:?}", session.hints);
+    assert_eq!(session.hints[1], "all that it needs: bastionctl policy --site prod");
     // What is not permitted need not be the call's own action.
     let role = denied("ecs:RunTask", "iam:PassRole", false);
     assert!(role.message.contains("iam:PassRole"));
@@ -171,8 +173,16 @@ fn functions_stand_in_the_order_of_their_names() {
 }
 
 /// Functions that are no failures.
-const SERVE: [&str; 7] =
-    ["chain", "end", "is_about_the_name", "local", "meant", "resources", "through_the_cli"];
+const SERVE: [&str; 8] = [
+    "chain",
+    "condition",
+    "end",
+    "is_about_the_name",
+    "local",
+    "meant",
+    "resources",
+    "through_the_cli",
+];
 
 fn every_kind() -> Vec<(&'static str, Sort, Kind)> {
     let names = || vec!["one".to_owned(), "two".to_owned()];

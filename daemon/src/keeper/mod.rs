@@ -333,6 +333,8 @@ type Answer<T> = oneshot::Sender<T>;
 struct Survey {
     /// Every task that carries our mark, and those that were asked about.
     seen: Vec<(TaskId, Seen)>,
+    /// Why tasks that no journal knows may be missing among them.
+    unlisted: Option<CloudError>,
 }
 
 /// How an errand went.

@@ -16,7 +16,7 @@ mod verdicts;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bastion_cloud::{Cloud, Site, TaskId};
+use bastion_cloud::{Cloud, CloudError, Site, TaskId};
 use bastion_pool::adopt::{self, Wanted, same_place};
 use bastion_pool::{Backoff, LeaseId, Limits, Phase, View};
 use tracing::debug;
@@ -286,6 +286,14 @@ impl Running {
             for lease in waiting {
                 self.turn_away(lease, why, now);
             }
+        }
+    }
+
+    /// What is amiss at a place and stops nobody is told once, by one of its targets.
+    fn explain_at(&self, site: &Site, err: CloudError) {
+        let mut wards = self.wards.iter();
+        if let Some((name, _)) = wards.find(|(_, ward)| same_place(&ward.target.site, site)) {
+            self.explain(name, Refusal::Cloud(err));
         }
     }
 

@@ -26,8 +26,8 @@ async fn look(post: &Post, known: Vec<TaskId>) -> Result<Survey, CloudError> {
     if let LoginState::Hopeless(err) = post.cloud.login_state().await {
         return Err(err);
     }
-    let mut tasks = match post.cloud.list_tasks(&post.started_by).await {
-        Ok(listed) => listed,
+    let (mut tasks, unlisted) = match post.cloud.list_tasks(&post.started_by).await {
+        Ok(listed) => (listed, None),
         // What the journal names is looked at all the same.
         Err(err) if matches!(err.kind, Kind::Denied { .. }) => {
             warn!(
@@ -35,14 +35,14 @@ async fn look(post: &Post, known: Vec<TaskId>) -> Result<Survey, CloudError> {
                 call = err.call,
                 "tasks that no journal knows are not found"
             );
-            Vec::new()
+            (Vec::new(), Some(err))
         }
         Err(err) => return Err(err),
     };
     let known: Vec<TaskId> = known.into_iter().filter(|task| !tasks.contains(task)).collect();
     tasks.extend(known);
     let seen = if tasks.is_empty() { Vec::new() } else { post.cloud.see_tasks(&tasks).await? };
-    Ok(Survey { seen: tasks.into_iter().zip(seen).collect() })
+    Ok(Survey { seen: tasks.into_iter().zip(seen).collect(), unlisted })
 }
 
 /// Asks once more, unchanged, for what a run that died has asked for: the token makes it the same task.

@@ -23,6 +23,9 @@ impl Running {
         place.standing = Look::Done;
         place.seen = true;
         let (site, cloud) = (place.site.clone(), Arc::clone(&place.cloud));
+        if let Some(err) = survey.unlisted {
+            self.explain_at(&site, err);
+        }
         let post = self.post(&site, &cloud);
         // A start of this run that has no name yet may be among what was seen.
         let nameless: Vec<&str> = self
