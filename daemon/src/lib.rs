@@ -10,6 +10,7 @@ pub mod listen;
 
 pub mod by_hand;
 pub mod explain;
+pub mod init;
 pub mod keeper;
 pub mod policy;
 pub mod probe;

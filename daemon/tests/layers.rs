@@ -17,13 +17,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "by_hand", "policy", "doctor", "probe", "listen", "keeper", "tunnels", "events",
-            "ledger", "explain", "host",
+            "by_hand", "init", "policy", "doctor", "probe", "listen", "keeper", "tunnels",
+            "events", "ledger", "explain", "host",
         ],
     ),
     ("doctor", &["listen", "listen::shadow", "explain"]),
     ("listen", &["listen::shadow", "keeper", "tunnels", "events", "ledger", "explain", "state"]),
     ("by_hand", &[]),
+    ("init", &["state"]),
     ("policy", &[]),
     ("explain", &["probe", "listen::shadow", "keeper", "tunnels", "ledger", "state"]),
     ("probe", &[]),

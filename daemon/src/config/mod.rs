@@ -33,6 +33,7 @@ pub mod write;
 pub use fault::{Fault, Faults};
 pub use report::report;
 pub use rules::Rules;
+pub use words::is_name;
 
 /// Everything that the config file says.
 #[derive(Clone, Debug, PartialEq)]

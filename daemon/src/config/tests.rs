@@ -176,11 +176,11 @@ fn every_key_has_its_meaning() {
 #[test]
 fn a_name_is_safe_in_a_path_and_in_a_url() {
     for name in ["prod-db", "a", "Prod_DB.2", "9lives"] {
-        assert!(words::is_name(name), "{name}");
+        assert!(is_name(name), "{name}");
     }
     let long = "a".repeat(41);
     for name in ["", ".", "..", ".a", "-a", "a/b", "a b", "a%", "ä", "a\n", long.as_str()] {
-        assert!(!words::is_name(name), "{name}");
+        assert!(!is_name(name), "{name}");
     }
 }
 

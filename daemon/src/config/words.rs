@@ -50,7 +50,7 @@ pub(super) fn is_host_name(text: &str) -> bool {
 }
 
 /// Whether a text can be the name of a site or a target: safe in a path, in a URL, in a tag.
-pub(super) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     text.len() <= LONGEST_NAME
         && made_of(text, "-_.")
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -205,10 +205,7 @@ impl Found {
     }
 
     fn still_as_found(&self) -> Result<(), WriteError> {
-        let now = match fs::read(&self.path) {
-            Ok(bytes) => Some(bytes),
-            Err(_) => None,
-        };
+        let now = fs::read(&self.path).ok();
         if now.as_deref() == self.text.as_deref().map(str::as_bytes) {
             return Ok(());
         }
