@@ -16,6 +16,7 @@ use crate::commands::env::Env;
 use crate::commands::events::Events;
 use crate::commands::export::Export;
 use crate::commands::info::Info;
+use crate::commands::init::Init;
 use crate::commands::man::Man;
 use crate::commands::mysql::Mysql;
 use crate::commands::open::Open;
@@ -62,6 +63,7 @@ pub(crate) struct Output {
 /// One verb each, the most used first.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(Init),
     #[command(visible_aliases = ["start", "up"])]
     Open(Open),
     #[command(visible_aliases = ["stop", "down"])]
@@ -105,6 +107,7 @@ impl Command {
     /// Does it.
     pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
         match self {
+            Self::Init(init) => init.run(ui),
             Self::Open(open) => open.run(client, ui).await,
             Self::Close(close) => close.run(client, ui).await,
             Self::Status(status) => status.run(client, ui).await,

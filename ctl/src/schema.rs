@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use bastion_api::schema::of;
 
-use crate::commands::{completions, config, env, export, info, man, open, ports, service, version, wait};
+use crate::commands::{
+    completions, config, env, export, info, init, man, open, ports, service, version, wait,
+};
 
 /// What each command prints.
 fn shapes() -> Vec<(&'static str, schemars::Schema)> {
@@ -18,6 +20,7 @@ fn shapes() -> Vec<(&'static str, schemars::Schema)> {
         ("export", of::<export::Exported<'_>>()),
         ("info", of::<info::Settings<'_>>()),
         ("man", of::<man::Manual>()),
+        ("init_stack", of::<init::stack::Written>()),
         ("open", of::<open::Opened<'_>>()),
         ("ports", of::<ports::Listing>()),
         ("logs", of::<service::logs::Line>()),

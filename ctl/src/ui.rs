@@ -178,6 +178,11 @@ impl Ui {
         self.rewrite(&line);
     }
 
+    /// Leaves the screen to another program.
+    pub(crate) fn hand_over(&mut self) {
+        self.end_of_progress();
+    }
+
     /// What will be said when a signal ends us.
     pub(crate) fn on_parting(&mut self, line: Option<String>) {
         self.parting = line;

@@ -12,6 +12,7 @@ pub(crate) mod env;
 pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod info;
+pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod mysql;
 pub(crate) mod open;

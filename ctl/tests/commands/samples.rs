@@ -94,3 +94,40 @@ pub(crate) fn unknown_target() -> Value {
         "problem": { "code": "D32", "kind": "not_found", "message": "no target is called \"prod_db\"" },
     })
 }
+
+/// What clients are told about these targets.
+pub(crate) fn info<const N: usize>(targets: [Value; N]) -> Value {
+    json!({
+        "schema_version": 1,
+        "roots": {
+            "bundle": "/home/amy/.config/bastiond/rds-global-bundle.pem",
+            "file": "/home/amy/roots.pem",
+        },
+        "targets": targets.to_vec(),
+    })
+}
+
+/// A PostgreSQL of RDS that is dangerous.
+pub(crate) fn contact(name: &str) -> Value {
+    json!({
+        "target": {
+            "name": name, "site": "prod", "engine": "postgres", "port": 15432, "danger": true,
+            "addresses": ["[::1]:15432", "127.0.0.1:15432"], "database": "neuraKnot", "user": "postgres",
+        },
+        "account": "123456789012", "region": "eu-west-1", "proof": "secret", "tls": "rds",
+        "remote_host": "prod-db.cx1.eu-west-1.rds.amazonaws.com", "remote_port": 5432,
+    })
+}
+
+/// A MySQL of one's own that containers find.
+pub(crate) fn mysql_contact(name: &str) -> Value {
+    json!({
+        "target": {
+            "name": name, "site": "dev", "engine": "mysql", "port": 13306,
+            "addresses": ["127.0.0.1:13306", "172.17.0.1:13306"], "database": "app", "user": "admin",
+        },
+        "account": "123456789012", "proof": "secret", "tls": "spoken",
+        "remote_host": "db.internal", "remote_port": 3306,
+        "docker_port": 13306, "docker_host": "172.17.0.1",
+    })
+}

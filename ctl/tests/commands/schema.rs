@@ -21,6 +21,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("export", "ctl/schema/export"),
     ("info", "ctl/schema/info"),
     ("man", "ctl/schema/man"),
+    ("init --stack", "ctl/schema/init_stack"),
     ("open", "ctl/schema/open"),
     ("password", "proto/control/schema/password"),
     ("policy", "proto/control/schema/policy"),
