@@ -4,18 +4,20 @@
 
 use std::collections::HashMap;
 
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_types::error::ErrorMetadata;
-use aws_smithy_xml::decode::{Document, ScopedDecoder, XmlDecodeError, try_data};
+use aws_smithy_xml::decode::XmlDecodeError;
 use bastion_cloud::{CloudError, Kind, Permission, Says, Wish};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::Aws;
 use crate::clients::Clients;
 use crate::fault::Refusal;
 use crate::handmade::{self, Call, SignedFor};
+use crate::pace;
 
+mod answer;
 mod principal;
 
+use answer::Told;
 use principal::Principal;
 
 /// What IAM says to each wish, in their order.
@@ -128,7 +130,7 @@ async fn ask(
     loop {
         let more = marker.take().map(|marker| ("Marker".to_owned(), marker));
         let body = encode(form.iter().cloned().chain(more));
-        let page = call(clients, SIMULATE, body, page).await?;
+        let page = call(clients, SIMULATE, body, answer::page).await?;
         told.extend(page.told);
         match page.marker {
             Some(next) => marker = Some(next),
@@ -141,14 +143,10 @@ async fn ask(
 async fn role_arn(clients: &Clients, role: &str) -> Result<String, Refusal> {
     let form = [("Action", "GetRole"), ("Version", VERSION), ("RoleName", role)];
     let form = form.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    call(clients, GET_ROLE, encode(form), |text| {
-        let mut document = Document::new(text);
-        let arn = text_at(document.root_element()?, &["GetRoleResult", "Role", "Arn"])?;
-        arn.ok_or_else(|| XmlDecodeError::custom("a role without a name"))
-    })
-    .await
+    call(clients, GET_ROLE, encode(form), answer::role).await
 }
 
+/// Makes a call, again where AWS throttles it.
 async fn call<T>(
     clients: &Clients,
     name: &'static str,
@@ -167,7 +165,16 @@ where
         headers: &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")],
         body,
     };
-    handmade::ask(clients, call, move |answer| read_answer(answer, read)).await
+    let mut tries = 1;
+    loop {
+        match handmade::ask(clients, call.clone(), move |told| answer::read(told, read)).await {
+            Err(refusal) if refusal.error.kind == Kind::Throttled && tries < TRIES => {
+                tokio::time::sleep(pace::session(tries, true, rand::random())).await;
+                tries += 1;
+            }
+            told => return told,
+        }
+    }
 }
 
 /// IAM is one for all regions of a partition.
@@ -181,160 +188,26 @@ fn service(region: &str) -> (&'static str, &'static str) {
     }
 }
 
-fn read_answer<T>(
-    answer: &HttpResponse,
-    read: fn(&str) -> Result<T, XmlDecodeError>,
-) -> Result<T, ErrorMetadata> {
-    let text = String::from_utf8_lossy(answer.body().bytes().unwrap_or_default());
-    if answer.status().is_success() {
-        return read(&text)
-            .map_err(|err| ErrorMetadata::builder().message(err.to_string()).build());
-    }
-    let error = |part: &str| {
-        let mut document = Document::new(&text);
-        let root = document.root_element().ok()?;
-        text_at(root, &["Error", part]).ok().flatten()
-    };
-    let meta = ErrorMetadata::builder()
-        .code(error("Code").unwrap_or_default())
-        .message(error("Message").unwrap_or_default());
-    Err(meta.build())
-}
-
-/// What stands at the end of a path of elements.
-fn text_at(
-    mut element: ScopedDecoder<'_, '_>,
-    path: &[&str],
-) -> Result<Option<String>, XmlDecodeError> {
-    let Some((first, rest)) = path.split_first() else {
-        return Ok(Some(try_data(&mut element)?.into_owned()));
-    };
-    while let Some(child) = element.next_tag() {
-        if child.start_el().matches(first) {
-            return text_at(child, rest);
-        }
-    }
-    Ok(None)
-}
-
-/// One page of a simulation.
-#[derive(Debug, Default)]
-struct Page {
-    told: Vec<Told>,
-    marker: Option<String>,
-}
-
-/// What was said to one action.
-#[derive(Debug, Default)]
-struct Told {
-    action: String,
-    decision: String,
-    by: Vec<String>,
-    missing: Vec<String>,
-    from_above: bool,
-}
-
-impl Told {
-    fn permission(&self, wish: Wish) -> Permission {
-        let says = match self.decision.as_str() {
-            "allowed" => Says::Allowed,
-            "explicitDeny" => Says::Denied,
-            _ => Says::NotAllowed,
-        };
-        Permission {
-            wish,
-            says,
-            by: self.by.clone(),
-            missing: self.missing.clone(),
-            from_above: self.from_above,
-        }
-    }
-}
-
-/// ```text
-///   Response { Result { IsTruncated, Marker?, EvaluationResults { member { EvalActionName, EvalDecision,
-///     MatchedStatements { member { SourcePolicyId } }, MissingContextValues { member },
-///     OrganizationsDecisionDetail { AllowedByOrganizations }, PermissionsBoundaryDecisionDetail { … } } } } }
-/// ```
-fn page(text: &str) -> Result<Page, XmlDecodeError> {
-    let mut page = Page::default();
-    let mut document = Document::new(text);
-    let mut root = document.root_element()?;
-    while let Some(mut result) = root.next_tag() {
-        if !result.start_el().matches("SimulatePrincipalPolicyResult") {
-            continue;
-        }
-        while let Some(mut part) = result.next_tag() {
-            if part.start_el().matches("Marker") {
-                let marker = try_data(&mut part)?.into_owned();
-                page.marker = Some(marker).filter(|marker| !marker.is_empty());
-            } else if part.start_el().matches("EvaluationResults") {
-                while let Some(member) = part.next_tag() {
-                    page.told.push(evaluation(member)?);
-                }
-            }
-        }
-    }
-    Ok(page)
-}
-
-fn evaluation(mut member: ScopedDecoder<'_, '_>) -> Result<Told, XmlDecodeError> {
-    let mut told = Told::default();
-    while let Some(mut part) = member.next_tag() {
-        let name = part.start_el().local().to_owned();
-        match name.as_str() {
-            "EvalActionName" => told.action = try_data(&mut part)?.into_owned(),
-            "EvalDecision" => told.decision = try_data(&mut part)?.into_owned(),
-            "MatchedStatements" => {
-                while let Some(statement) = part.next_tag() {
-                    told.by.extend(text_at(statement, &["SourcePolicyId"])?);
-                }
-            }
-            "MissingContextValues" => {
-                while let Some(mut key) = part.next_tag() {
-                    told.missing.push(try_data(&mut key)?.into_owned());
-                }
-            }
-            "OrganizationsDecisionDetail" => {
-                let allowed = text_at(part, &["AllowedByOrganizations"])?;
-                told.from_above |= allowed.as_deref() == Some("false");
-            }
-            "PermissionsBoundaryDecisionDetail" => {
-                let allowed = text_at(part, &["AllowedByPermissionsBoundary"])?;
-                told.from_above |= allowed.as_deref() == Some("false");
-            }
-            _ => {}
-        }
-    }
-    told.by.dedup();
-    Ok(told)
-}
-
 fn permitted(wish: Wish) -> Permission {
     Permission { wish, says: Says::Allowed, by: Vec::new(), missing: Vec::new(), from_above: false }
 }
 
 fn encode(form: impl IntoIterator<Item = (String, String)>) -> String {
-    let pairs = form.into_iter().map(|(name, value)| format!("{name}={}", escaped(&value)));
+    let pairs = form
+        .into_iter()
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, ESCAPED)));
     pairs.collect::<Vec<_>>().join("&")
-}
-
-/// A value as a form takes it: all but what needs no escape in any place.
-fn escaped(value: &str) -> String {
-    let mut out = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
 const GET_ROLE: &str = "iam:GetRole";
 const VERSION: &str = "2010-05-08";
+
+/// What a form escapes: all but what needs no escape in any place.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// How often a call is made that AWS throttles: IAM takes few simulations a second of one account.
+const TRIES: u32 = 4;
 
 /// Actions of one call: a page of IAM's holds a hundred answers.
 const AT_ONCE: usize = 100;

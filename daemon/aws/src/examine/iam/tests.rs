@@ -1,6 +1,7 @@
 use bastion_cloud::{Says, Wish};
 
-use super::{escaped, page, service};
+use super::answer::page;
+use super::{encode, service};
 
 /// As IAM answers, cut to what is read and some of what is not.
 const ANSWER: &str = r#"<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">
@@ -60,10 +61,9 @@ fn no_answer_that_is_cut_makes_us_fall() {
 
 #[test]
 fn a_value_is_escaped_for_a_form() {
-    assert_eq!(
-        escaped("arn:aws:iam::1:role/a b+c=ü"),
-        "arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa%20b%2Bc%3D%C3%BC"
-    );
+    let pairs =
+        [("a".to_owned(), "b c+d/é".to_owned()), ("n.1".to_owned(), "x~y_z-1.*".to_owned())];
+    assert_eq!(encode(pairs), "a=b%20c%2Bd%2F%C3%A9&n.1=x~y_z-1.%2A");
 }
 
 #[test]

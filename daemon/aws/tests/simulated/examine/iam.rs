@@ -1,6 +1,6 @@
 use bastion_cloud::{Cloud, Kind, Permission, Says, Wish};
 use bastion_sim::iam::Policies;
-use bastion_sim::{Key, SimConfig};
+use bastion_sim::{Fault, Key, SimConfig, What};
 use serde_json::{Value, json};
 
 use super::{ask, forbid, lacks};
@@ -157,6 +157,15 @@ async fn many_wishes_are_answered_over_many_pages() {
     assert_eq!(told.len(), 130);
     assert!(told.iter().all(|one| one.says == Says::Allowed));
     assert!(told.iter().map(|one| &one.wish).eq(&wishes));
+}
+
+#[tokio::test]
+async fn a_simulation_that_is_throttled_is_made_again() {
+    let house = House::new().await;
+    house.fault(Fault::once("SimulatePrincipalPolicy", What::Throttled));
+    let wishes = [Wish::new("ecs:RunTask", "*")];
+    assert_eq!(simulate(&house, USER, &wishes).await[0].says, Says::Allowed);
+    assert_eq!(house.asked("SimulatePrincipalPolicy").len(), 2);
 }
 
 #[tokio::test]
