@@ -30,8 +30,9 @@ pub use self::oneshot::daemon_program;
 use crate::paths::{Env, control_sockets};
 use crate::{
     Audit, ByHand, CloseAnswer, CloseRequest, ConfigReport, Cost, DoctorReport, Event,
-    ForwardRequest, GroupBy, Health, Info, OpenEvent, OpenRequest, Password, Policy, PolicyFor,
-    ReloadAnswer, Status, Targets, TestAnswer, Timestamp, Version,
+    ForwardRequest, GroupBy, Health, Info, InitAnswer, InitRequest, OpenEvent, OpenRequest,
+    Password, Policy, PolicyFor, ReloadAnswer, Status, Survey, Targets, TestAnswer, Timestamp,
+    Version,
 };
 
 /// The daemon, as a program sees it that talks to it.
@@ -50,6 +51,21 @@ pub struct EventsWanted {
     pub since: Option<u64>,
     /// Only those of this target.
     pub target: Option<String>,
+}
+
+/// What is known already when an account is looked into.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SurveyWanted {
+    /// The profile; the obvious one where none is named.
+    pub profile: Option<String>,
+    /// The region; the profile's where none is named.
+    pub region: Option<String>,
+    /// Only places in this cluster.
+    pub cluster: Option<String>,
+    /// Only places of this task definition.
+    pub task_definition: Option<String>,
+    /// Only this service.
+    pub service: Option<String>,
 }
 
 /// Which part of the ledger is wanted.
@@ -178,6 +194,16 @@ impl Client {
         self.office_get(with_query("/v1/doctor", [target]), EXAMINATION).await
     }
 
+    /// What an account holds that sites and targets can be made of.
+    pub async fn survey(&self, wanted: &SurveyWanted) -> Result<Survey, ClientError> {
+        self.office_get(wanted.path(), EXAMINATION).await
+    }
+
+    /// What stands in the config for what was chosen of a survey; writes it where that is asked for.
+    pub async fn init(&self, request: &InitRequest) -> Result<InitAnswer, ClientError> {
+        self.office_call(Method::POST, "/v1/init".into(), Some(body(request)), SLOW).await
+    }
+
     /// The least that IAM has to allow for a config.
     pub async fn policy(&self, wanted: &PolicyWanted) -> Result<Policy, ClientError> {
         self.office_get(wanted.path(), SLOW).await
@@ -296,6 +322,22 @@ impl EventsWanted {
     }
 }
 
+impl SurveyWanted {
+    fn path(&self) -> String {
+        let said = |key: &str, value: &Option<String>| {
+            value.as_deref().map(|value| format!("{key}={}", escaped(value)))
+        };
+        let query = [
+            said("profile", &self.profile),
+            said("region", &self.region),
+            said("cluster", &self.cluster),
+            said("task_definition", &self.task_definition),
+            said("service", &self.service),
+        ];
+        with_query("/v1/survey", query)
+    }
+}
+
 impl LedgerWanted {
     fn path(&self, call: &str) -> String {
         let since = self.since.map(|time| format!("since={}", escaped(&time.to_string())));
@@ -354,6 +396,13 @@ mod tests {
         assert_eq!(EventsWanted::default().path(), "/v1/events");
         let wanted = EventsWanted { follow: true, since: Some(7), target: Some("a b".into()) };
         assert_eq!(wanted.path(), "/v1/events?follow=true&since=7&target=a%20b");
+        assert_eq!(SurveyWanted::default().path(), "/v1/survey");
+        let wanted = SurveyWanted {
+            profile: Some("a b".into()),
+            service: Some("s".into()),
+            ..SurveyWanted::default()
+        };
+        assert_eq!(wanted.path(), "/v1/survey?profile=a%20b&service=s");
         assert_eq!(LedgerWanted::default().path("/v1/cost"), "/v1/cost");
         let wanted = LedgerWanted {
             since: Some(Timestamp::UNIX_EPOCH),
