@@ -15,6 +15,7 @@ use crate::commands::doctor::Doctor;
 use crate::commands::env::Env;
 use crate::commands::events::Events;
 use crate::commands::export::Export;
+use crate::commands::forward::Forward;
 use crate::commands::info::Info;
 use crate::commands::init::Init;
 use crate::commands::man::Man;
@@ -29,6 +30,7 @@ use crate::commands::service::{Logs, Service};
 use crate::commands::status::Status;
 use crate::commands::test::Test;
 use crate::commands::token::Token;
+use crate::commands::top::Top;
 use crate::commands::version::Version;
 use crate::commands::wait::Wait;
 use crate::error::Failure;
@@ -71,11 +73,13 @@ pub(crate) enum Command {
     Status(Status),
     Wait(Wait),
     Events(Events),
+    Top(Top),
     Test(Test),
     Ports(Ports),
     Psql(Psql),
     Mysql(Mysql),
     Connect(Connect),
+    Forward(Forward),
     Info(Info),
     Env(Env),
     Export(Export),
@@ -113,10 +117,12 @@ impl Command {
             Self::Status(status) => status.run(client, ui).await,
             Self::Wait(wait) => wait.run(client, ui).await,
             Self::Events(events) => events.run(client, ui).await,
+            Self::Top(top) => top.run(client, ui).await,
             Self::Test(test) => test.run(client, ui).await,
             Self::Ports(ports) => ports.run(client, ui).await,
             Self::Psql(psql) => psql.run(client, ui).await,
             Self::Mysql(mysql) => mysql.run(client, ui).await,
+            Self::Forward(forward) => forward.run(client, ui).await,
             Self::Connect(connect) => connect.run(client, ui).await,
             Self::Info(info) => info.run(client, ui).await,
             Self::Env(env) => env.run(client, ui).await,

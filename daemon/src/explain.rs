@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use bastion_api::paths::PathError;
 use bastion_api::{ConfigFault, Problem, ProblemKind as Sort, VisitStatus};
 use bastion_cloud::Remote;
 
@@ -18,12 +19,14 @@ use crate::state::NotWritten;
 mod cloud;
 mod database;
 pub mod doctor;
+mod init;
 mod login;
 mod policy;
 mod tunnel;
 
 pub use cloud::cloud;
 pub use database::{no_answer, setback};
+pub use init::{cannot_know, config_not_written, mismatch, survey};
 pub use tunnel::{tunnel_closed, tunnel_lost};
 
 /// Why the bastion for a target was refused or lost.
@@ -105,6 +108,32 @@ fn faulty(faults: &[ConfigFault], so: &str) -> Problem {
     problem
 }
 
+/// A forward cannot listen where it should.
+pub fn forward_cannot_listen(mut problem: Problem) -> Problem {
+    // No line of a config is to be changed.
+    problem.hints.retain(|hint| !hint.contains("[target."));
+    problem.hint("name another port: --local-port PORT")
+}
+
+/// What was asked to be forwarded makes no target.
+pub fn forward_faulty(faults: &[ConfigFault]) -> Problem {
+    let mut problem = Problem::new("D32", Sort::Usage, "that cannot be forwarded");
+    for fault in faults {
+        let key = fault.key.rsplit('.').next().unwrap_or_default();
+        problem = problem.because(format!("{key}: {}", fault.reason));
+    }
+    problem.hints.extend(faults.iter().filter_map(|fault| fault.hint.clone()));
+    problem
+}
+
+/// A forward wants a port that another target has.
+pub fn forward_in_the_way(wanted: &Target, other: &str) -> Problem {
+    let message = format!("{} cannot listen where it should", wanted.name);
+    Problem::new("D13", Sort::PortConflict, message)
+        .because(format!("target {other} listens there"))
+        .hint("name another port: --local-port PORT")
+}
+
 /// Somebody is still connected.
 pub fn in_use(target: &str, visits: &[VisitStatus]) -> Problem {
     let message = match visits.len() {
@@ -140,11 +169,18 @@ pub fn no_password(target: &Target) -> Problem {
     ))
 }
 
+/// Nothing says where the config would be.
+pub fn no_place(err: &PathError) -> Problem {
+    Problem::new("D32", Sort::Usage, "the config has no place")
+        .because(err.to_string())
+        .hint("name a file: --config FILE")
+}
+
 /// There is no such call on the control socket.
 pub fn no_such_call(path: &str) -> Problem {
     Problem::new("D32", Sort::NotFound, format!("there is no call {path}"))
         .hint("GET /v1/status, /v1/targets, /v1/events, /v1/cost, /v1/audit, /v1/config, /v1/health, /v1/version")
-        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/targets/{name}/test, /v1/reload")
+        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/targets/{name}/test, /v1/forward, /v1/reload")
 }
 
 /// A token is wanted for a database of which only the address is known.
@@ -197,7 +233,7 @@ fn not_written(target: &Target, err: &NotWritten) -> Problem {
 /// Somebody else's daemon was called.
 pub fn not_your_daemon() -> Problem {
     Problem::new("D32", Sort::NotPermitted, "this bastiond serves another user")
-        .hint("start your own: systemctl --user start bastiond")
+        .hint("start your own: bastionctl service start")
 }
 
 /// A target cannot listen where it should.
@@ -225,8 +261,10 @@ fn reconnects(target: &Target) -> Problem {
 }
 
 fn removed(target: &Target) -> Problem {
-    let message = format!("{} is no longer in the config", target.name);
-    Problem::new("D32", Sort::NotFound, message).hint("bastionctl status")
+    let message = format!("{} is no longer served", target.name);
+    Problem::new("D32", Sort::NotFound, message)
+        .because("the config names it no more, or its forward has ended")
+        .hint("bastionctl status")
 }
 
 /// Whom to trust cannot be said.
@@ -269,7 +307,7 @@ pub fn still_starting(target: &Target, start: &Start, now: Instant) -> Problem {
 
 fn stopping(target: &Target) -> Problem {
     let message = format!("bastiond is stopping, and {} with it", target.name);
-    Problem::new("D31", Sort::NotRunning, message).hint("systemctl --user start bastiond")
+    Problem::new("D31", Sort::NotRunning, message).hint("bastionctl service start")
 }
 
 fn task_gone(target: &Target, words: &str) -> Problem {

@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod events;
 pub(crate) mod export;
+pub(crate) mod forward;
 pub(crate) mod info;
 pub(crate) mod init;
 pub(crate) mod man;
@@ -25,6 +26,7 @@ pub(crate) mod service;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod token;
+pub(crate) mod top;
 pub(crate) mod version;
 pub(crate) mod wait;
 

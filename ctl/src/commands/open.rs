@@ -70,27 +70,32 @@ impl Open {
     pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
         let hold_seconds = self.hold.map(|hold| hold.as_secs());
         let request = OpenRequest { hold_seconds, tunnels: self.fan_out };
-        let Reached { target, elapsed, until } = reach(client, &self.target, &request, ui).await?;
-        let address = Address::of(&target);
-        if ui.settings().json {
-            return ui.json(&Opened {
-                schema_version: SCHEMA_VERSION,
-                address: address.as_ref().map(Address::text),
-                client: address.as_ref().and_then(|address| client_line(&target, address)),
-                url: address.as_ref().and_then(|address| url(&target, address)),
-                target: &target,
-                elapsed_seconds: elapsed,
-                hold_until: until,
-            });
-        }
-        remark(&target, elapsed, until, ui);
-        let Some(address) = address else { return Ok(()) };
-        ui.data(&clean(&address.text()))?;
-        if let Some(line) = client_line(&target, &address) {
-            ui.data(&clean(&line))?;
-        }
-        Ok(())
+        show(&reach(client, &self.target, &request, ui).await?, ui)
     }
+}
+
+/// Prints where a target that is open is found.
+pub(super) fn show(reached: &Reached, ui: &mut Ui) -> Result<(), Failure> {
+    let Reached { target, elapsed, until } = reached;
+    let address = Address::of(target);
+    if ui.settings().json {
+        return ui.json(&Opened {
+            schema_version: SCHEMA_VERSION,
+            address: address.as_ref().map(Address::text),
+            client: address.as_ref().and_then(|address| client_line(target, address)),
+            url: address.as_ref().and_then(|address| url(target, address)),
+            target,
+            elapsed_seconds: *elapsed,
+            hold_until: *until,
+        });
+    }
+    remark(target, *elapsed, *until, ui);
+    let Some(address) = address else { return Ok(()) };
+    ui.data(&clean(&address.text()))?;
+    if let Some(line) = client_line(target, &address) {
+        ui.data(&clean(&line))?;
+    }
+    Ok(())
 }
 
 /// Opens a target and shows how it goes; where a signal ends us meanwhile, how to stop it is said.
@@ -100,16 +105,20 @@ pub(super) async fn reach(
     request: &OpenRequest,
     ui: &mut Ui,
 ) -> Result<Reached, Failure> {
-    let lines = about(client, target, client.open(target, request).await).await?;
+    let mut lines = about(client, target, client.open(target, request).await).await?;
     let name = clean(target);
     ui.on_parting(Some(format!("{name} goes on starting; to stop it: bastionctl close {name}")));
-    let reached = follow(target, lines, ui).await?;
+    let reached = follow(target, &mut lines, ui).await?;
     ui.on_parting(None);
     Ok(reached)
 }
 
 /// Shows each stage until the target is ready; on a terminal the time runs on between two of them.
-async fn follow(name: &str, mut lines: Lines<OpenEvent>, ui: &mut Ui) -> Result<Reached, Failure> {
+pub(super) async fn follow(
+    name: &str,
+    lines: &mut Lines<OpenEvent>,
+    ui: &mut Ui,
+) -> Result<Reached, Failure> {
     let mut told: Option<Told> = None;
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);

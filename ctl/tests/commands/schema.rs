@@ -22,6 +22,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("info", "ctl/schema/info"),
     ("man", "ctl/schema/man"),
     ("init --stack", "ctl/schema/init_stack"),
+    ("forward", "ctl/schema/open"),
     ("open", "ctl/schema/open"),
     ("password", "proto/control/schema/password"),
     ("policy", "proto/control/schema/policy"),

@@ -179,6 +179,14 @@ impl Pool {
         }
     }
 
+    /// Sends away everybody who uses a target or waits for it. Its bastions stay, and are idle from here on.
+    pub fn evict(&mut self, target: &str, now: Instant) {
+        let Some((target, berth)) = self.targets.get_key_value(target) else { return };
+        let (target, group) = (Arc::clone(target), berth.group);
+        self.revoke_all(&target, Why::Removed, true, now);
+        self.settle(group, now);
+    }
+
     /// Lets a target go. In a shared bastion others stay as they are.
     pub fn remove(&mut self, target: &str, how: Removal, now: Instant) {
         let Some((target, berth)) = self.targets.remove_entry(target) else { return };

@@ -14,10 +14,33 @@ use super::{Config, IDLE_TIMEOUT, Proof, START_TIMEOUT, SiteConfig, Target, rule
 
 /// What the file at `path` means. Where a fault was added, what is returned may lack what was at fault.
 pub(super) fn check(path: &Path, file: File, faults: &mut Faults) -> Config {
-    let names: Vec<String> = file.sites.iter().map(|site| site.name.value.clone()).collect();
     let mut config = Config::default();
-    rules::check_daemon(file.daemon, path, &mut config, faults);
-    for written in file.sites {
+    let File { daemon, sites, targets } = file;
+    rules::check_daemon(daemon, path, &mut config, faults);
+    tables(sites, targets, &mut config, faults);
+    config
+}
+
+/// What a file means that may name these sites, too.
+pub(super) fn beside(
+    file: File,
+    sites: &BTreeMap<String, SiteConfig>,
+    faults: &mut Faults,
+) -> Config {
+    let mut config = Config { sites: sites.clone(), ..Config::default() };
+    tables(file.sites, file.targets, &mut config, faults);
+    config
+}
+
+fn tables(
+    sites: Vec<file::Site>,
+    targets: Vec<file::Target>,
+    config: &mut Config,
+    faults: &mut Faults,
+) {
+    let written = sites.iter().map(|site| site.name.value.clone());
+    let names: Vec<String> = config.sites.keys().cloned().chain(written).collect();
+    for written in sites {
         let name = written.name.clone();
         let key = format!("site.{}", words::quoted(&name.value));
         check_name(&name, "site", &key, faults);
@@ -28,7 +51,7 @@ pub(super) fn check(path: &Path, file: File, faults: &mut Faults) -> Config {
     }
     let mut seen = BTreeMap::new();
     let mut claims = Claims::default();
-    for written in file.targets {
+    for written in targets {
         let name = written.name.clone();
         let key = format!("target.{}", words::quoted(&name.value));
         check_name(&name, "target", &key, faults);
@@ -49,7 +72,6 @@ pub(super) fn check(path: &Path, file: File, faults: &mut Faults) -> Config {
             config.targets.push(target);
         }
     }
-    config
 }
 
 fn check_name(name: &At<String>, what: &str, key: &str, faults: &mut Faults) {

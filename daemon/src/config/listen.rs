@@ -170,7 +170,7 @@ fn named(listen: Listen) -> String {
 }
 
 /// Whether both would bind the same port of the same address.
-fn meet(one: Listen, other: Listen) -> bool {
+pub(super) fn meet(one: Listen, other: Listen) -> bool {
     match (one, other) {
         (Listen::Loopback(one), Listen::Loopback(other)) => one == other,
         (Listen::Docker(one), Listen::Docker(other)) => one == other,

@@ -18,6 +18,7 @@ use bastion_api::paths::{self, Env};
 use bastion_cloud::{DatabaseRef, SecretRef, Site};
 use dbwire::Engine;
 
+pub mod ad_hoc;
 mod check;
 mod fault;
 mod file;

@@ -10,7 +10,9 @@ mod config;
 mod cost;
 mod doctor;
 mod events;
+mod forward;
 mod info;
+mod init;
 mod office;
 mod open;
 mod password;
@@ -20,6 +22,7 @@ pub mod reload;
 mod running;
 mod span;
 mod status;
+mod survey;
 mod test;
 #[cfg(test)]
 mod tests;
@@ -49,6 +52,7 @@ use answer::Failed;
 
 pub use office::{Live, Office, serve_one};
 pub use running::{CloudMaker, Loaded, Pair, Running};
+pub use survey::Surveyor;
 
 /// What the calls work with. Clones share it.
 #[derive(Clone, Debug)]
@@ -57,6 +61,8 @@ pub struct Desk {
     pub running: Running,
     /// Makes the clouds of another config.
     pub clouds: CloudMaker,
+    /// Looks into accounts that no config knows yet.
+    pub surveyor: Surveyor,
     /// Held by whoever reads the config again.
     pub reloading: Arc<Mutex<()>>,
     /// Keeper, roster, events.
@@ -114,6 +120,7 @@ fn streams() -> Router<Desk> {
         .route("/v1/targets/{name}/open", post(open::open))
         .route("/v1/targets/{name}/test", post(test::test))
         .route("/v1/events", get(events::events))
+        .route("/v1/forward", post(forward::forward))
         .layer(DefaultBodyLimit::max(BODY_MOST))
 }
 
@@ -129,6 +136,7 @@ where
         .route("/v1/targets/{name}/by_hand", get(by_hand::by_hand))
         .route("/v1/targets/{name}/token", get(token::token))
         .route("/v1/info", get(info::info))
+        .route("/v1/init", post(init::init))
         .route("/v1/config", get(config::config))
         .route("/v1/policy", get(policy::policy))
         .route("/v1/version", get(version::version))
@@ -140,7 +148,7 @@ where
     S: Clone + Send + Sync + 'static,
     Office: FromRef<S>,
 {
-    Router::new().route("/v1/doctor", get(doctor::doctor))
+    Router::new().route("/v1/doctor", get(doctor::doctor)).route("/v1/survey", get(survey::survey))
 }
 
 /// Calls with a deadline, and a limit of what they take.

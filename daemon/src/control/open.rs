@@ -155,7 +155,7 @@ async fn count(
 }
 
 /// Tells each stage as it is reached, for as long as it is let.
-async fn stages(desk: &Desk, target: &Target, tell: &Tell) -> std::convert::Infallible {
+pub(super) async fn stages(desk: &Desk, target: &Target, tell: &Tell) -> std::convert::Infallible {
     let Some(mut start) = desk.house.keeper.watch_start(&target.name) else {
         return std::future::pending().await;
     };
@@ -219,15 +219,15 @@ fn keep(desk: &Desk, target: &Target, lease: Lease, hold: Duration) -> Timestamp
     until
 }
 
-async fn say(tell: &Tell, event: OpenEvent) {
+pub(super) async fn say(tell: &Tell, event: OpenEvent) {
     // A listener that has left is noticed by the caller's select.
     drop(tell.send(event).await);
 }
 
-type Tell = mpsc::Sender<OpenEvent>;
+pub(super) type Tell = mpsc::Sender<OpenEvent>;
 
 /// How many lines may wait for a slow reader; a start has six stages.
-const LINES_AHEAD: usize = 16;
+pub(super) const LINES_AHEAD: usize = 16;
 
 /// How long a bastion may be held: beyond any piece of work, and what forgets to end it costs money.
 const LONGEST_HOLD: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -53,6 +53,14 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// The targets that this config does not name: forwards.
+    pub(super) fn beside(&self, config: &Config) -> impl Iterator<Item = &Pair> {
+        let named = |name: &str| config.targets.iter().any(|target| target.name == name);
+        self.targets.iter().filter(move |(target, _)| !named(&target.name))
+    }
+}
+
 impl CloudMaker {
     /// Clouds are made so.
     pub fn new(make: impl Fn(&Config, &[Pair]) -> Vec<Pair> + Send + Sync + 'static) -> Self {

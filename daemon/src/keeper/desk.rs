@@ -204,6 +204,7 @@ impl Running {
                 }
                 drop(answer.send(if known { Ok(()) } else { Err(Refusal::UnknownTarget) }));
             }
+            Ask::Evict { target } => self.pool.evict(&target, now),
             Ask::Doubt { target } => {
                 // A start looks after its own task: where that has ended for want of room, it asks elsewhere.
                 let serving = self.pool.bastions_of(&target).filter(|it| view::serves(&it.phase));

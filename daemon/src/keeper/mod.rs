@@ -175,6 +175,12 @@ impl Keeper {
         answered.await.map_err(|_| Refusal::Stopping)?
     }
 
+    /// Sends away everybody who uses a target; its bastions go idle, and stop as they do.
+    pub fn evict(&self, target: &str) {
+        // A keeper that has ended has sent everybody away.
+        drop(self.asks.send(Ask::Evict { target: target.to_owned() }));
+    }
+
     /// Says that a tunnel through a target's bastion was lost, so that somebody looks whether its task still lives.
     pub fn doubt(&self, target: &str) {
         // A keeper that has ended doubts everything.
@@ -277,6 +283,9 @@ enum Ask {
     Close {
         target: String,
         answer: Answer<Result<(), Refusal>>,
+    },
+    Evict {
+        target: String,
     },
     Doubt {
         target: String,

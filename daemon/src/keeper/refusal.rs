@@ -31,7 +31,7 @@ pub enum Refusal {
     Reconnects,
     /// The bastion has reached the age at which it ends by itself; that age.
     TooOld(Duration),
-    /// The target is no longer in the config.
+    /// The target is no longer in the config, or its forward has ended.
     Removed,
     /// What was about to be done could not be written down, so it was not done.
     Journal(NotWritten),

@@ -73,7 +73,7 @@ pub enum Why {
     Reconnects,
     /// The bastion has reached the age at which it ends by itself.
     TooOld,
-    /// The target is no longer in the config.
+    /// The target is no longer served.
     Removed,
 }
 
