@@ -77,11 +77,30 @@ impl Draft {
         self
     }
 
-    fn says_as(&self, other: &Self) -> bool {
-        self.sid == other.sid && self.condition == other.condition
+    /// Whether the two together allow what both allow apart, and nothing else: either may differ in its resources, or
+    /// in what the one key of its condition has to be, and not in both.
+    fn joins(&self, other: &Self) -> bool {
+        let by_value = || {
+            let mut own = keys(&self.condition);
+            self.resources == other.resources
+                && own.next() == keys(&other.condition).next()
+                && own.next().is_none()
+                && keys(&other.condition).count() == 1
+        };
+        self.sid == other.sid && (self.condition == other.condition || by_value())
     }
 
     fn join(&mut self, other: Self) {
+        for (operator, keys) in other.condition {
+            for (key, values) in keys {
+                let own = self.condition.entry(operator.clone()).or_default().entry(key);
+                own.and_modify(|own| {
+                    let all: BTreeSet<&String> = own.all().iter().chain(values.all()).collect();
+                    let all: Vec<String> = all.into_iter().cloned().collect();
+                    *own = all.into();
+                });
+            }
+        }
         let new = other.actions.into_iter().filter(|action| !self.actions.contains(action));
         self.actions.extend(new.collect::<Vec<_>>());
         self.resources.extend(other.resources);
@@ -121,11 +140,16 @@ impl Draft {
     }
 }
 
+/// The keys of a condition, each with its operator.
+fn keys(condition: &Condition) -> impl Iterator<Item = (&String, &String)> {
+    condition.iter().flat_map(|(operator, keys)| keys.keys().map(move |key| (operator, key)))
+}
+
 /// The policy of these drafts, in their order.
 pub(super) fn policy(whose: PolicyFor, sites: Vec<String>, drafts: Vec<Draft>) -> Policy {
     let mut joined: Vec<Draft> = Vec::new();
     for draft in drafts {
-        match joined.iter_mut().find(|other| other.says_as(&draft)) {
+        match joined.iter_mut().find(|other| other.joins(&draft)) {
             Some(other) => other.join(draft),
             None => joined.push(draft),
         }
