@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bastion_api::EventKind;
 use bastion_api::paths::{self, Env, PathError};
-use bastion_aws::{Aws, Settings};
-use bastion_cloud::{Cloud, Site};
+use bastion_aws::{Aws, AwsSurvey, Settings};
+use bastion_cloud::{Cloud, Site, Survey};
 use bastion_pool::adopt;
 use ssm_tunnel::{Budget, Options, Proxies, Roots, Trust};
 use thiserror::Error;
@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use crate::clock::Clock;
 use crate::config::{Config, Faults, Target};
-use crate::control::{self, CloudMaker, Desk, Office, Pair, Running};
+use crate::control::{self, CloudMaker, Desk, Office, Pair, Running, Surveyor};
 use crate::events::Events;
 use crate::explain;
 use crate::host::{self, Asked, Notice};
@@ -150,6 +150,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
     let desk = Desk {
         running: Running::new(config, targets),
         clouds: CloudMaker::new(with_clouds),
+        surveyor: Surveyor::new(look_into),
         reloading: Arc::default(),
         house: house.clone(),
         listeners,
@@ -239,6 +240,7 @@ pub async fn oneshot(
         running: Running::new(config, targets),
         faults,
         clouds: CloudMaker::new(with_clouds),
+        surveyor: Surveyor::new(look_into),
         engines: Engines::remembered(&state_dir),
         state_dir,
         live: None,
@@ -340,6 +342,12 @@ fn with_clouds_of(left: &Left, config: &Config) -> Vec<(Site, Arc<dyn Cloud>)> {
 fn aws(site: &Site, config: &Config) -> Arc<dyn Cloud> {
     let settings = Settings { ca_bundle: config.ca_bundle.clone(), ..Settings::default() };
     Arc::new(Aws::with(site.clone(), settings))
+}
+
+/// An account at AWS that no config knows yet, spoken to as the config says.
+fn look_into(config: &Config, profile: Option<String>, region: Option<String>) -> Arc<dyn Survey> {
+    let settings = Settings { ca_bundle: config.ca_bundle.clone(), ..Settings::default() };
+    Arc::new(AwsSurvey::new(profile, region, settings))
 }
 
 /// Puts the keeper's failures into words, as long as it has any.

@@ -15,7 +15,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 
 use super::answer::{self, Failed};
-use super::{CloudMaker, Desk, Loaded, Pair, Running, examinations, layered, office_calls};
+use super::{
+    CloudMaker, Desk, Loaded, Pair, Running, Surveyor, examinations, layered, office_calls,
+};
 use crate::config::Faults;
 use crate::explain;
 use crate::listen::{Engines, House, Listeners};
@@ -29,6 +31,8 @@ pub struct Office {
     pub faults: Option<Arc<Faults>>,
     /// Makes the clouds of another config.
     pub clouds: CloudMaker,
+    /// Looks into accounts that no config knows yet.
+    pub surveyor: Surveyor,
     /// What the targets speak, as far as it has been found out.
     pub engines: Engines,
     /// Where the daemon keeps its things; it may not exist yet.
@@ -54,6 +58,7 @@ impl FromRef<Desk> for Office {
             running: desk.running.clone(),
             faults: None,
             clouds: desk.clouds.clone(),
+            surveyor: desk.surveyor.clone(),
             engines: desk.house.engines.clone(),
             state_dir: desk.opening.state_dir.clone(),
             live: Some(Live {

@@ -10,13 +10,13 @@ use axum::body::Body;
 use axum::extract::connect_info::MockConnectInfo;
 use axum::http::{Method, Request, StatusCode};
 use bastion_api::{ErrorBody, Info, ProofKind, TlsKnown};
-use bastion_aws::Aws;
+use bastion_aws::{Aws, AwsSurvey, Settings};
 use bastion_cloud::Cloud;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
-use super::{CloudMaker, Desk, Pair, Running, peer, reload, router};
+use super::{CloudMaker, Desk, Pair, Running, Surveyor, peer, reload, router};
 use crate::clock::Clock;
 use crate::config::{self, Config, Target};
 use crate::events::Events;
@@ -226,6 +226,9 @@ fn desk(state: &Path, targets: &str) -> Desk {
     Desk {
         running: Running::new(config, targets),
         clouds: CloudMaker::new(make),
+        surveyor: Surveyor::new(|_, profile, region| {
+            Arc::new(AwsSurvey::new(profile, region, Settings::default()))
+        }),
         reloading: Arc::default(),
         house,
         listeners: Listeners::default(),

@@ -120,7 +120,7 @@ fn clusters(found: &Findings, wanted: &Wanted, family: &str) -> Vec<String> {
         return vec![cluster.clone()];
     }
     let words = own_words(family);
-    let all = found.clusters.as_ref().map(Vec::clone).unwrap_or_default();
+    let all = found.clusters.clone().unwrap_or_default();
     best(all, |cluster| alike(&words, &own_words(cluster)))
 }
 
