@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::between::Between;
 use crate::faults::Fault;
 
 /// Everything a simulator is told before it starts.
@@ -38,6 +39,8 @@ pub struct SimConfig {
     pub world: serde_json::Value,
     /// Faults that stand from the first call on.
     pub faults: Vec<Fault>,
+    /// What stands between a caller and this cloud.
+    pub between: Option<Between>,
 }
 
 impl Default for SimConfig {
@@ -56,6 +59,7 @@ impl Default for SimConfig {
             page_size: 100,
             world: serde_json::Value::Null,
             faults: Vec::new(),
+            between: None,
         }
     }
 }

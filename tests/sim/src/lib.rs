@@ -23,6 +23,9 @@
 //! | somebody else's tasks | [`Sim::start_foreign_task`]; nobody may stop them: [`Sim::asked_to_stop`] |
 //! | credentials end, others come | [`Sim::keys`] |
 //! | somebody may not do something | [`Sim::world`]: `users[…]` and `roles[…]` have policies, and every call is judged by them |
+//! | a box opens TLS, a filter refuses WebSockets | [`SimConfig::between`] |
+//! | somebody may not do something | [`Sim::world`]: `users[…].policies`, `roles[…].policies`, `organisation_policy` |
+//! | no way out of a subnet | [`Sim::world`]: `route_tables`, `nat_gateways`, `vpc_endpoints`, `security_groups` |
 //! | a resume is refused | [`Fault::on`]`("ResumeSession", What::Expired)`, `What::AccessDenied`, or [`gateway::Mishap::End`] |
 //! | a websocket is cut, black-holed, stalled; the agent stopped; one acknowledgement lost | [`gateway::Gateway::befall`] |
 //! | loss, doubling, reordering, delay, jitter, a cap; payload limits; "Bye"; the idle limit; pacing | [`gateway::Gateway::alter`] |
@@ -35,6 +38,7 @@
 mod admin;
 pub mod agent;
 mod api;
+pub mod between;
 mod bill;
 mod channel;
 mod clock;
@@ -95,15 +99,34 @@ impl Sim {
         let port = config.port;
         let listen = |source| StartError::Listen { port, source };
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(listen)?;
-        let endpoint = format!("http://{}", listener.local_addr().map_err(listen)?);
+        let own = listener.local_addr().map_err(listen)?;
         let world = patched_world(&config)?;
-        let realm = Realm::new(config, world, endpoint);
-        realm.spawn(server::serve(realm.clone(), listener));
-        realm.spawn(api::schedule(realm.clone()));
-        Ok(Self { realm })
+        let Some(between) = config.between else {
+            let endpoint = format!("http://{own}");
+            return Ok(Self::begin(config, world, (endpoint.clone(), endpoint), listener));
+        };
+        let front = TcpListener::bind(("127.0.0.1", 0)).await;
+        let front = front.map_err(|source| StartError::Listen { port: 0, source })?;
+        let endpoint = between.endpoint(front.local_addr().map_err(listen)?);
+        let endpoints = (endpoint, format!("http://{own}"));
+        let sim = Self::begin(config, world, endpoints, listener);
+        sim.realm.spawn(between.serve(sim.realm.clone(), front, own));
+        Ok(sim)
     }
 
-    /// `http://127.0.0.1:PORT`.
+    fn begin(
+        config: SimConfig,
+        world: World,
+        (endpoint, own): (String, String),
+        listener: TcpListener,
+    ) -> Self {
+        let realm = Realm::new(config, world, endpoint, &own);
+        realm.spawn(server::serve(realm.clone(), listener));
+        realm.spawn(api::schedule(realm.clone()));
+        Self { realm }
+    }
+
+    /// `http://127.0.0.1:PORT`; the address of whoever stands between, where somebody does.
     pub fn endpoint(&self) -> String {
         self.realm.endpoint().to_owned()
     }

@@ -48,14 +48,15 @@ struct Inner {
 }
 
 impl Realm {
-    pub(crate) fn new(config: SimConfig, world: World, endpoint: String) -> Self {
+    /// Callers come to `endpoint`, agents to `own`: nobody stands between those.
+    pub(crate) fn new(config: SimConfig, world: World, endpoint: String, own: &str) -> Self {
         let faults = Faults::default();
         for fault in &config.faults {
             faults.add(fault.clone());
         }
         Self(Arc::new_cyclic(|weak| {
             let owner = Owner(weak.clone());
-            let gateway = channel::gateway(&config, &endpoint, owner);
+            let gateway = channel::gateway(&config, own, owner);
             Inner {
                 clock: Clock::new(config.clock_offset_seconds, config.speed),
                 endpoint,
@@ -83,7 +84,7 @@ impl Realm {
         &self.0.clock
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or the address of whoever stands between.
     pub(crate) fn endpoint(&self) -> &str {
         &self.0.endpoint
     }

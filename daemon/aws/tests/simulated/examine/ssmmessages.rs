@@ -1,4 +1,5 @@
-use bastion_cloud::Kind;
+use bastion_cloud::{Cloud, Kind};
+use bastion_sim::between::{Between, FILTER, INSPECTOR as INSPECTOR_OF_ITS_OWN};
 use bastion_sim::{Sim, SimConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -109,4 +110,22 @@ fn lead_to(house: &House, endpoint: &str) {
         house.keys()
     );
     write(&house.config_file(), &text);
+}
+
+#[tokio::test]
+async fn what_the_simulator_puts_between_is_found_by_either_sign() {
+    for (between, issuer, filter) in [
+        (Between::Inspector, Some(INSPECTOR_OF_ITS_OWN), None),
+        (Between::Filter, None, Some(FILTER)),
+    ] {
+        let config = SimConfig { between: Some(between), ..SimConfig::default() };
+        let house = House::with(config).await;
+        let aws = house.aws();
+        let gateway = ask(&aws).gateway().await.unwrap();
+        assert_eq!(gateway.distrusted_issuer.as_deref(), issuer, "{between:?}");
+        let told = gateway.upgrade.unwrap_or_default();
+        assert!(filter.map_or(told.is_empty(), |name| told.contains(name)), "{told}");
+        // A filter lets all else through.
+        assert_eq!(aws.identity().await.is_ok(), between == Between::Filter);
+    }
 }

@@ -73,8 +73,12 @@ fn own(ask: &Ask, session: &register::Session) -> Result<(), AwsError> {
 }
 
 fn stream_url(realm: &Realm, id: &str) -> String {
-    let host = realm.endpoint().trim_start_matches("http://");
-    format!("ws://{host}/v1/data-channel/{id}?role=publish_subscribe")
+    let (scheme, host) = match realm.endpoint().split_once("://") {
+        Some(("https", host)) => ("wss", host),
+        Some((_, host)) => ("ws", host),
+        None => ("ws", realm.endpoint()),
+    };
+    format!("{scheme}://{host}/v1/data-channel/{id}?role=publish_subscribe")
 }
 
 fn validation(member: &str) -> AwsError {
