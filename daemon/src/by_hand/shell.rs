@@ -97,23 +97,27 @@ mod tests {
 
     #[test]
     fn bash_gets_every_word_as_it_is() {
-        let words = [
+        let odd = [
             "plain-1.2/x:@%+=,",
             "",
             "two words",
             "o'hara",
             "$HOME `id` \\ \"!\"",
             "it's $5",
+            "~",
             "{a,b}=[c]*?~",
             "line\nfeed\ttab\u{1b}[31m'\\",
             "héé\u{9b}x",
         ];
-        for word in words {
-            let line = format!("printf %s {}", quoted(word));
-            assert!(!line.chars().any(char::is_control), "{line}");
-            let output = Command::new("bash").args(["-c", &line]).env("LC_ALL", "C.UTF-8").output();
-            assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), word, "{line}");
-        }
+        let each = (1..=0x7f_u8).map(|byte| format!("a{}b", char::from(byte)));
+        let words: Vec<String> = odd.into_iter().map(str::to_owned).chain(each).collect();
+        let said: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        let line = format!("printf '%s\\0' {}", said.join(" "));
+        assert!(!line.chars().any(char::is_control), "{line}");
+        let bash = Command::new("bash").args(["-c", &line]).env("LC_ALL", "C.UTF-8").output();
+        let heard = String::from_utf8(bash.unwrap().stdout).unwrap();
+        let heard: Vec<&str> = heard.split_terminator('\0').collect();
+        assert_eq!(heard, words);
     }
 
     #[test]
