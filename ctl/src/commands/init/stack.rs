@@ -62,7 +62,7 @@ pub(crate) struct Written {
     /// What deploys it, in this order.
     deploy: Vec<String>,
     /// What comes then.
-    then: &'static str,
+    then: String,
     /// What deletes it.
     delete: Vec<String>,
     /// What it costs, about.
@@ -92,7 +92,7 @@ impl Stack {
             written,
             template: (printed && ui.settings().json).then(|| template.clone()),
             deploy: deploy(wanted, &shown, name, place),
-            then: THEN,
+            then: format!("bastionctl init{}", flags(place)),
             delete: delete(name, place),
             costs: costs::of(wanted),
             costs_in: costs::REGION,
@@ -151,7 +151,7 @@ impl Written {
         let costs = format!("{}; in {}, about", costs.join(", "), self.costs_in);
         paragraph("it costs", &costs, width, ui);
         commands("deploy it:", &self.deploy, ui);
-        commands("then:", &[self.then.to_owned()], ui);
+        commands("then:", std::slice::from_ref(&self.then), ui);
         commands("delete it, once it is of no more use:", &self.delete, ui);
     }
 }
@@ -264,7 +264,6 @@ const USUAL_NAME: &str = "bastiond";
 const USUAL_FILE: &str = "bastiond.yaml";
 /// With what is put behind it, the database's identifier keeps below its 63 characters.
 const LONGEST_NAME: usize = 40;
-const THEN: &str = "bastionctl init";
 const SUBNETS: &str = "'Subnets[].[VpcId,SubnetId,Tags[?Key==`Name`]|[0].Value]'";
 const ROUTES: &str = "'RouteTables[].Associations[].[SubnetId,RouteTableId]'";
 /// As in the template's parameters.
