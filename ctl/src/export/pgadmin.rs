@@ -20,9 +20,9 @@ fn server(card: &Card, password: PasswordLine<'_>) -> Value {
         "Name": card.name,
         "Group": card.group,
         "Comment": "a target of bastiond",
-        // pgAdmin insists on one; every PostgreSQL has it.
+        // pgAdmin insists on both; every PostgreSQL has the one, and most on RDS the other.
         "MaintenanceDB": "postgres",
-        "Username": "",
+        "Username": "postgres",
     });
     for (key, value) in card.libpq() {
         match key {
@@ -106,6 +106,7 @@ mod tests {
         for absent in ["BGColor", "FGColor", "PasswordExecCommand", "PasswordExecExpiration"] {
             assert_eq!(server.get(absent), None);
         }
+        assert_eq!(server["Username"], "postgres");
         assert_eq!(
             (&server["MaintenanceDB"], &server["Host"]),
             (&json!("postgres"), &json!("127.0.0.1"))

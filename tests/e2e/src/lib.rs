@@ -22,6 +22,7 @@ pub mod house;
 pub mod knock;
 pub mod logins;
 pub mod plan;
+pub mod secrets;
 pub mod terminal;
 pub mod wait;
 

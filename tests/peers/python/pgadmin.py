@@ -1,4 +1,8 @@
-"""pgAdmin for one person on this machine: `pgadmin.py setup SERVERS` makes its store, `pgadmin.py serve PORT` serves it."""
+"""pgAdmin for one person on this machine.
+
+`pgadmin.py setup SERVERS` makes its store of a file of servers, `pgadmin.py dump FILE` writes what it made of them, and
+`pgadmin.py serve PORT` serves it.
+"""
 
 import builtins
 import importlib.util
@@ -28,6 +32,8 @@ match sys.argv[1:]:
     case ["setup", servers]:
         run("setup.py", "setup-db")
         run("setup.py", "load-servers", servers, "--user", config.DESKTOP_USER)
+    case ["dump", servers]:
+        run("setup.py", "dump-servers", servers, "--user", config.DESKTOP_USER)
     case ["serve", port]:
         config.DEFAULT_SERVER = "127.0.0.1"
         config.DEFAULT_SERVER_PORT = int(port)

@@ -83,7 +83,8 @@ impl Postgres {
         self.port
     }
 
-    /// The certificate that it shows, where it has one: a client that trusts it believes that this is `localhost`.
+    /// The certificate that it shows, where it has one: a client that trusts it believes that this is `localhost`, and
+    /// any database of the simulated VPC.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -171,12 +172,16 @@ pub(crate) fn certificate(data: &Path, servant: Option<Account>) -> Result<bool,
     let Some(openssl) = crate::place::on_path("openssl", &[]) else { return Ok(false) };
     run(bare(&openssl, servant)
         .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out"])
+        .args(["-subj", "/CN=localhost", "-addext", NAMES, "-out"])
         .arg(data.join(CERTIFICATE))
         .arg("-keyout")
         .arg(data.join(KEY)))?;
     Ok(true)
 }
+
+/// Who it is to those that trust it: this machine, and any database of the simulated VPC, as RDS's own certificates say.
+const NAMES: &str =
+    "subjectAltName=DNS:localhost,DNS:*.cx1simulated.ap-northeast-1.rds.amazonaws.com";
 
 /// Where PostgreSQL looks for them in its data directory.
 pub(crate) const CERTIFICATE: &str = "server.crt";

@@ -104,6 +104,54 @@ async fn pgadmin_with_time_enough_connects_through_a_cold_start_of_30_s() {
     assert_eq!(house.sim().count("RunTask"), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs pgAdmin, which cargo xtask test --long clients installs"]
+async fn pgadmin_imports_what_bastionctl_exports_and_keeps_all_of_it() {
+    if std::env::var_os(PYTHON).is_none() {
+        return;
+    }
+    let config =
+        configs::SCRIPT_WAY.replace("[target.prod-db]\n", "[target.prod-db]\ndanger = true\n");
+    let house =
+        Plan::new(&(config + &configs::target("plain", "prod", "db.internal"))).build().await;
+    let certificate = bastion_e2e::databases::postgres().certificate().unwrap();
+    fs::write(house.path("rds-global-bundle.pem"), certificate).unwrap();
+    let (exported, kept) = (house.path("servers.json"), house.path("kept.json"));
+    let written = house.ctl(&["export", "pgadmin", "-o", exported.to_str().unwrap()]).await;
+    assert!(written.status.success(), "{written}");
+
+    let script = xtask::place::workspace().join("tests/peers/python/pgadmin.py");
+    let run = async |words: [&std::ffi::OsStr; 2]| {
+        let mut setup = house.inside(&PathBuf::from(env(PYTHON)));
+        setup.arg(&script).args(words);
+        Running::start(&mut setup).finish_within(Duration::from_secs(180)).await
+    };
+    let loaded = run(["setup".as_ref(), exported.as_os_str()]).await;
+    assert!(loaded.status.success(), "{loaded}");
+    assert!(loaded.out.contains("Added 1 Server Group(s) and 2 Server(s)"), "{loaded}");
+    let dumped = run(["dump".as_ref(), kept.as_os_str()]).await;
+    assert!(dumped.status.success(), "{dumped}");
+
+    let read = |file: &PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let servers = file["Servers"].as_object().unwrap().values().cloned();
+        servers
+            .map(|server| (server["Name"].to_string(), server))
+            .collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (ours, theirs) = (read(&exported), read(&kept));
+    assert_eq!(ours.len(), theirs.len());
+    for (name, server) in &ours {
+        for (key, value) in server.as_object().unwrap() {
+            assert_eq!(&theirs[name][key], value, "{name}: {key}");
+        }
+    }
+    let red = &theirs["\"prod-db\""];
+    assert_eq!(red["ConnectionParameters"]["sslmode"], "verify-full", "{red}");
+    assert_eq!(house.leaks(&[]), []);
+}
+
 /// Where `cargo xtask test --long clients` says that they are.
 const PYTHON: &str = "BASTION_TEST_PGADMIN";
 const PLAYWRIGHT: &str = "BASTION_TEST_PLAYWRIGHT";
