@@ -55,9 +55,19 @@ impl Address {
 
 /// The shell line that connects, where the engine has a client of its own.
 pub(crate) fn client_line(target: &TargetStatus, address: &Address) -> Option<String> {
-    match target.engine {
-        Engine::Postgres => Some(psql(target, address)),
-        Engine::Mysql => Some(mysql(target, address)),
+    client_line_of(target.engine, address, target.user.as_deref(), target.database.as_deref())
+}
+
+/// The same, for whom nothing but these is known.
+pub(crate) fn client_line_of(
+    engine: Engine,
+    address: &Address,
+    user: Option<&str>,
+    database: Option<&str>,
+) -> Option<String> {
+    match engine {
+        Engine::Postgres => Some(psql(address, user, database)),
+        Engine::Mysql => Some(mysql(address, user, database)),
         Engine::Other => None,
     }
 }
@@ -85,7 +95,7 @@ pub(crate) fn url_of(
     Some(format!("{scheme}://{user}{}/{database}", address.text()))
 }
 
-fn psql(target: &TargetStatus, address: &Address) -> String {
+fn psql(address: &Address, user: Option<&str>, database: Option<&str>) -> String {
     let (host, port) = match address {
         Address::Tcp { host, port } => (host.clone(), Some(port.to_string())),
         Address::Unix(path) => postgres_socket(path),
@@ -93,8 +103,8 @@ fn psql(target: &TargetStatus, address: &Address) -> String {
     let parts = [
         ("host", Some(host)),
         ("port", port),
-        ("dbname", target.database.clone()),
-        ("user", target.user.clone()),
+        ("dbname", database.map(str::to_owned)),
+        ("user", user.map(str::to_owned)),
     ];
     let words: Vec<String> = parts
         .into_iter()
@@ -112,15 +122,15 @@ pub(crate) fn postgres_socket(path: &str) -> (String, Option<String>) {
 }
 
 /// Without `--protocol=TCP` MySQL's client takes a host of this machine for its own socket (D15).
-fn mysql(target: &TargetStatus, address: &Address) -> String {
+fn mysql(address: &Address, user: Option<&str>, database: Option<&str>) -> String {
     let mut line = match address {
         Address::Tcp { host, port } => format!("mysql --protocol=TCP -h {host} -P {port}"),
         Address::Unix(path) => format!("mysql --socket={}", shell(path)),
     };
-    if let Some(user) = &target.user {
+    if let Some(user) = user {
         line.push_str(&format!(" -u {} -p", shell(user)));
     }
-    if let Some(database) = &target.database {
+    if let Some(database) = database {
         line.push_str(&format!(" {}", shell(database)));
     }
     line

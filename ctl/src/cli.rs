@@ -111,7 +111,7 @@ impl Command {
     /// Does it.
     pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
         match self {
-            Self::Init(init) => init.run(ui),
+            Self::Init(init) => init.run(client, ui).await,
             Self::Open(open) => open.run(client, ui).await,
             Self::Close(close) => close.run(client, ui).await,
             Self::Status(status) => status.run(client, ui).await,

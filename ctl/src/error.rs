@@ -26,6 +26,9 @@
 //! | C24 | a file cannot be written or removed | `service/`, `man.rs`, `export.rs`, `init/stack.rs` |
 //! | C25 | the service's log cannot be read | `service/logs.rs` |
 //! | C30 | no stack can be called so | `init/stack.rs` |
+//! | C40 | top has no terminal to draw on | `top.rs` |
+//! | C50 | a question that nobody can be asked, or that was not answered | `init/` |
+//! | C51 | what init looks for is not there, or not suitable | `init/` |
 
 use std::io;
 

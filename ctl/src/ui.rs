@@ -1,5 +1,6 @@
 //! What is said, and where: stdout is data, stderr is talk. Colour and a line that rewrites itself are for terminals only.
 
+mod choose;
 mod progress;
 
 use std::env;
@@ -13,6 +14,7 @@ use crate::cli::Output;
 use crate::error::Failure;
 use crate::words::{clean, wrap};
 
+pub(crate) use choose::Item;
 pub(crate) use progress::Step;
 
 /// The screen, or what stands in its place.
@@ -239,6 +241,11 @@ impl Ui {
             // Where stdout is gone, stderr has said it.
             self.json_line(&ErrorBody::from(problem.clone())).ok();
         }
+    }
+
+    /// The text as it looks on stderr.
+    pub(crate) fn painted_talk(&self, text: &str, look: Look) -> String {
+        painted(text, look, self.settings.colour && self.settings.err_terminal)
     }
 
     /// The text as it looks on stdout.

@@ -119,6 +119,16 @@ pub(crate) fn how_to_restart() -> Option<&'static str> {
     installed().then_some("bastionctl service restart")
 }
 
+/// Whether the service's files are there.
+pub(crate) fn is_installed() -> bool {
+    installed()
+}
+
+/// Installs and starts the service as `service install` does without flags.
+pub(crate) async fn install(client: &Client, ui: &mut Ui) -> Result<(), Failure> {
+    Install::default().run(Kind::of_system(), client, ui).await
+}
+
 fn installed() -> bool {
     Places::find().is_some_and(|places| Kind::of_system().is_installed(&places))
 }
