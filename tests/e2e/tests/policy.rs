@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "policy/ministack.rs"]
+mod ministack;
+
 use std::time::Duration;
 
 use bastion_api::State;
