@@ -1,16 +1,15 @@
 //! As written → as meant, or every fault at once.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
 
-use bastion_cloud::{AuroraEndpoint, DatabaseRef, Runs, SecretRef, Select, Site};
+use bastion_cloud::{AuroraEndpoint, DatabaseRef, Runs, Select, Site};
 use dbwire::Engine;
 
 use super::fault::Faults;
-use super::file::{self, At, Field, File, Password, Selection};
+use super::file::{self, At, Field, File, Selection};
 use super::listen::{self, Claims};
-use super::{Config, IDLE_TIMEOUT, Proof, START_TIMEOUT, SiteConfig, Target, rules, words};
+use super::{Config, IDLE_TIMEOUT, START_TIMEOUT, SiteConfig, Target, rules, words};
 
 /// What the file at `path` means. Where a fault was added, what is returned may lack what was at fault.
 pub(super) fn check(path: &Path, file: File, faults: &mut Faults) -> Config {
@@ -402,53 +401,6 @@ impl<'f> Check<'f> {
         engine
     }
 
-    /// Never says the value: somebody may have written the password itself.
-    fn password(&mut self, at: At<Password>, database: Option<&DatabaseRef>) -> Option<Proof> {
-        match at.value {
-            Password::Secret(name) => {
-                if words::made_of(&name.value, "/_+=.@-:!") && name.value.len() <= LONGEST_SECRET {
-                    return Some(Proof::Secret(SecretRef::Named(name.value)));
-                }
-                let hint = "write the secret's name or ARN, as Secrets Manager shows it";
-                self.fault(name.line, "password.secret", "is no name of a secret", hint);
-                None
-            }
-            Password::RdsManaged(flag) if !flag.value => {
-                let hint = "remove it, or write password = { secret = \"…\" }";
-                self.fault(flag.line, "password.rds_managed", "says nothing when false", hint);
-                None
-            }
-            Password::RdsManaged(flag) => match database? {
-                managed @ (DatabaseRef::Rds(_) | DatabaseRef::Aurora(..)) => {
-                    Some(Proof::Secret(SecretRef::Managed(managed.clone())))
-                }
-                DatabaseRef::Proxy(_) | DatabaseRef::Host(..) => {
-                    let hint = "name the secret: password = { secret = \"…\" }";
-                    let reason = "goes with rds and aurora only";
-                    self.fault(flag.line, "password.rds_managed", reason, hint);
-                    None
-                }
-            },
-            Password::Iam(flag) if !flag.value => {
-                let hint = "remove it, or write password = { secret = \"…\" }";
-                self.fault(flag.line, "password.iam", "says nothing when false", hint);
-                None
-            }
-            Password::Iam(flag) => {
-                if let DatabaseRef::Host(host, _) = database?
-                    && host.parse::<IpAddr>().is_ok()
-                {
-                    let hint =
-                        "name it as AWS does: rds = \"…\", or host = \"….rds.amazonaws.com\"";
-                    let reason = "needs the database's own name: a token is signed for it";
-                    self.fault(flag.line, "password.iam", reason, hint);
-                    return None;
-                }
-                Some(Proof::Iam)
-            }
-        }
-    }
-
     fn required(&mut self, field: Field<String>, key: &str, what: &str) -> Option<At<String>> {
         if field.is_absent() {
             self.fault(self.line, key, "missing", format!("add {key} = \"…\": {what}"));
@@ -503,4 +455,3 @@ impl Kinds {
 
 const SPOT: &str = "FARGATE_SPOT";
 const LAUNCHES: [&str; 2] = ["FARGATE", SPOT];
-const LONGEST_SECRET: usize = 2048; // characters, as SecretId in Secrets Manager's API

@@ -23,6 +23,7 @@ mod check;
 mod fault;
 mod file;
 mod listen;
+mod proof;
 mod reader;
 pub mod reload;
 mod report;
