@@ -11,7 +11,7 @@ mod ministack;
 use std::time::Duration;
 
 use bastion_api::State;
-use bastion_e2e::{Finished, House, Plan, configs, until};
+use bastion_e2e::{Finished, House, Plan, Running, configs, until};
 use bastion_sim::world::User;
 use bastion_sim::{Key, Outcome};
 use futures_util::{StreamExt as _, stream};
@@ -114,6 +114,34 @@ async fn the_policy_opens_no_shell_and_no_session_of_anybody_else() {
     let definition =
         "arn:aws:ecs:ap-northeast-1:123456789012:task-definition/neuraKnot-prod-ssm-proxy:7";
     assert_eq!(question("ecs:RunTask", definition, &[("ecs:cluster", elsewhere)]), NotAllowed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_daemon_and_without_a_login_there_is_a_policy_all_the_same() {
+    let house = tasks().lay().await;
+    let ctl = |words: &[&str]| {
+        let mut ctl = house.program("bastionctl");
+        ctl.args(words).env("BASTION_CONFIG", house.path("config.toml")).envs(house.sim().env());
+        ctl
+    };
+    let mut known = Running::start(&mut ctl(&["policy", "--json"])).finish().await.json();
+    assert_eq!(known["notes"], json!([]), "{known:#}");
+    let roles = &statement(&mut known["document"], "PassTaskRoles")["Resource"];
+    let role = "arn:aws:iam::123456789012:role/neuraKnot-prod-ssm-proxy-execution";
+    assert_eq!(roles[0], role);
+
+    // Nobody knows this key: what its login would tell, patterns stand for.
+    let mut stranger = ctl(&["policy", "--json"]);
+    stranger.env("AWS_ACCESS_KEY_ID", "AKIANOBODY");
+    let mut unknown = Running::start(&mut stranger).finish().await.json();
+    let note = "the account could not be asked for, so * stands for its number: prod";
+    assert_eq!(unknown["notes"][0], note);
+    let roles = &statement(&mut unknown["document"], "PassTaskRoles")["Resource"];
+    assert_eq!(roles[0], "arn:aws:iam::*:role/*");
+
+    let misspelt = Running::start(&mut ctl(&["policy", "--site", "prd"])).finish().await;
+    assert_eq!(misspelt.code(), Some(6), "{misspelt}");
+    assert!(misspelt.err.contains("did you mean prod?"), "{misspelt}");
 }
 
 /// Tasks of our own, whose container the config does not name.
