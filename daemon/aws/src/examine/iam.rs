@@ -59,37 +59,23 @@ pub(super) async fn simulate(
     Err(missing.map(|refusal| refusal.into_kind(kind)).expect("somebody was asked for"))
 }
 
-/// Wishes that name the same resource and bring the same along go into one call.
+/// All wishes: the first ones tell whether there is such a principal, the others go side by side.
 async fn all(
     clients: &Clients,
     principal: &str,
     wishes: &[Wish],
 ) -> Result<Vec<Permission>, Refusal> {
-    let mut groups: Vec<(&Wish, Vec<&str>)> = Vec::new();
-    for wish in wishes {
-        let same = |one: &Wish| one.resource == wish.resource && one.context == wish.context;
-        match groups.iter_mut().find(|(first, _)| same(first)) {
-            Some((_, actions)) => {
-                if !actions.contains(&wish.action.as_str()) {
-                    actions.push(&wish.action);
-                }
-            }
-            None => groups.push((wish, vec![&wish.action])),
-        }
-    }
-    let mut told = HashMap::new();
-    for (first, actions) in groups {
-        for some in actions.chunks(AT_ONCE) {
-            for answer in ask(clients, principal, first, some).await? {
-                let wish = Wish { action: answer.action.to_lowercase(), ..first.clone() };
-                told.insert(wish, answer);
-            }
-        }
+    let groups = grouped(wishes);
+    let (first, rest) = groups.split_at(groups.len().min(1));
+    let mut told = lane(clients, principal, first.iter()).await?;
+    let side = |number: usize| lane(clients, principal, rest.iter().skip(number).step_by(LANES));
+    let (one, two, three) = tokio::try_join!(side(0), side(1), side(2))?;
+    for lane in [one, two, three] {
+        told.extend(lane);
     }
     let mut permissions = Vec::with_capacity(wishes.len());
     for wish in wishes {
-        let key = Wish { action: wish.action.to_lowercase(), ..wish.clone() };
-        let Some(told) = told.get(&key) else {
+        let Some(told) = told.get(&key(wish, &wish.action)) else {
             return Err(Refusal::from(CloudError {
                 call: SIMULATE,
                 kind: Kind::Service,
@@ -100,6 +86,56 @@ async fn all(
         permissions.push(told.permission(wish.clone()));
     }
     Ok(permissions)
+}
+
+/// Wishes that name the same resource and bring the same along may go into one call.
+struct Group<'a> {
+    like: &'a Wish,
+    actions: Vec<&'a str>,
+}
+
+fn grouped(wishes: &[Wish]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for wish in wishes {
+        let same = |like: &Wish| like.resource == wish.resource && like.context == wish.context;
+        match groups.iter_mut().find(|group| same(group.like)) {
+            Some(group) if group.actions.contains(&wish.action.as_str()) => {}
+            Some(group) => group.actions.push(&wish.action),
+            None => groups.push(Group { like: wish, actions: vec![&wish.action] }),
+        }
+    }
+    groups
+}
+
+/// A wish as its answer is found again: IAM may write the action in another case.
+fn key(like: &Wish, action: &str) -> Wish {
+    Wish { action: action.to_lowercase(), ..like.clone() }
+}
+
+/// Some groups, one after the other.
+async fn lane<'a>(
+    clients: &Clients,
+    principal: &str,
+    groups: impl Iterator<Item = &'a Group<'a>>,
+) -> Result<HashMap<Wish, Told>, Refusal> {
+    let mut told = HashMap::new();
+    for Group { like, actions } in groups {
+        for some in actions.chunks(AT_ONCE) {
+            let answers = match ask(clients, principal, like, some).await {
+                // Which actions may stand in one call nobody tells; each may stand alone.
+                Err(refusal) if some.len() > 1 && refusal.says(APART) => {
+                    let mut answers = Vec::new();
+                    for action in some {
+                        answers.extend(ask(clients, principal, like, &[action]).await?);
+                    }
+                    answers
+                }
+                other => other?,
+            };
+            told.extend(answers.into_iter().map(|told| (key(like, &told.action), told)));
+        }
+    }
+    Ok(told)
 }
 
 /// All pages of one simulation.
@@ -208,6 +244,13 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// How often a call is made that AWS throttles: IAM takes few simulations a second of one account.
 const TRIES: u32 = 4;
+
+/// How many calls are under way at once, of those few that IAM takes a second.
+const LANES: usize = 3;
+
+/// How IAM says that two actions may not stand in one call: "Invalid Input Actions: [iam:PassRole] and [sts:AssumeRole]
+/// require different authorization information."
+const APART: &str = "require different authorization information";
 
 /// Actions of one call: a page of IAM's holds a hundred answers.
 const AT_ONCE: usize = 100;

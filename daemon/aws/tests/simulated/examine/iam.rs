@@ -169,6 +169,38 @@ async fn a_simulation_that_is_throttled_is_made_again() {
 }
 
 #[tokio::test]
+async fn actions_that_may_not_stand_in_one_call_are_asked_for_one_by_one() {
+    let house = House::new().await;
+    grant(
+        &house,
+        [("run", json!({ "Effect": "Allow", "Action": "ecs:RunTask", "Resource": "*" }))],
+    );
+    let wishes = ["ecs:RunTask", "ecs:StopTask", "rds:DescribeDBInstances"];
+    let wishes = wishes.map(|action| Wish::new(action, "*"));
+    house.fault(Fault::once(
+        "SimulatePrincipalPolicy",
+        What::Refused {
+            status: 400,
+            code: "InvalidInput".to_owned(),
+            message: "Invalid Input Actions: [ecs:RunTask] and [ecs:StopTask] require different authorization information. Please refer to the documentation".to_owned(),
+        },
+    ));
+    let told = simulate(&house, USER, &wishes).await;
+    let says: Vec<Says> = told.iter().map(|one| one.says).collect();
+    assert_eq!(says, [Says::Allowed, Says::NotAllowed, Says::NotAllowed]);
+    assert_eq!(house.asked("SimulatePrincipalPolicy").len(), 4);
+}
+
+#[tokio::test]
+async fn another_refusal_is_the_answer() {
+    let house = House::new().await;
+    let wishes = [Wish::new("ecs:RunTask", "*"), Wish::new("no action", "*")];
+    let error = ask(&house.aws()).simulate(USER, &wishes).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Invalid, "{error:?}");
+    assert!(error.message.contains("no action"), "{error}");
+}
+
+#[tokio::test]
 async fn the_account_itself_may_do_all_and_nobody_is_asked() {
     let house = House::new().await;
     let root = "arn:aws:iam::123456789012:root";
