@@ -1,7 +1,8 @@
 //! The cloud that is AWS; the only user of its SDK.
 //!
-//! Read this file as the table of contents: each call of [`Cloud`] is one line into the room where it is made. The
-//! head of a room has a `needs:` line per call: the IAM actions that the person's policy must allow for it.
+//! Read this file as the table of contents: each call of [`Cloud`] is one line into the room where it is made, and
+//! `examine` the same for what only the doctor asks. The head of a room has a `needs:` line per call: the IAM actions that
+//! the person's policy must allow for it.
 
 use std::path::PathBuf;
 use std::time::Duration;

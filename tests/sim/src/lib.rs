@@ -1,8 +1,8 @@
 //! An AWS in a box, spoken to over real HTTP and WebSocket by the real SDK.
 //!
 //! ```text
-//!   SDK ─ HTTP ─► server ─► api: ecs · ec2 · rds · ssm · secretsmanager · sts ─► realm: world, tasks, record, faults
-//!                   │         └─ every call: sigv4, then the script of faults, then the action
+//!   SDK ─ HTTP ─► server ─► api: ecs · ec2 · iam · rds · ssm · secretsmanager · sts ─► realm: world, tasks, record, faults
+//!                   │         └─ every call: sigv4, the script of faults, what policies allow (guard, iam), the action
 //!                   ├─ WebSocket ─► gateway ◄─ WebSocket ─ ssm-session-worker (agent) ─► the database
 //!                   └─ /_sim/* ─► admin                         in the container (container), of a task (tasks)
 //! ```
