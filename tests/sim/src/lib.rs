@@ -24,7 +24,6 @@
 //! | credentials end, others come | [`Sim::keys`] |
 //! | somebody may not do something | [`Sim::world`]: `users[…]` and `roles[…]` have policies, and every call is judged by them |
 //! | a box opens TLS, a filter refuses WebSockets | [`SimConfig::between`] |
-//! | somebody may not do something | [`Sim::world`]: `users[…].policies`, `roles[…].policies`, `organisation_policy` |
 //! | no way out of a subnet | [`Sim::world`]: `route_tables`, `nat_gateways`, `vpc_endpoints`, `security_groups` |
 //! | a resume is refused | [`Fault::on`]`("ResumeSession", What::Expired)`, `What::AccessDenied`, or [`gateway::Mishap::End`] |
 //! | a websocket is cut, black-holed, stalled; the agent stopped; one acknowledgement lost | [`gateway::Gateway::befall`] |
