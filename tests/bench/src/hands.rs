@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bastion_e2e::House;
+use bastion_e2e::databases::postgres_programs;
+use bastion_e2e::{House, Plan, Running};
+use bastion_sim::Timings;
 use xtask::place::program;
 
 use crate::figure::{Figure, Goal, median};
@@ -13,14 +15,16 @@ use crate::idle;
 pub(crate) const STATUS: &str = "ctl-status";
 pub(crate) const HELP: &str = "ctl-help";
 pub(crate) const SIZES: &str = "size";
+pub(crate) const NEWCOMER: &str = "newcomer";
 
-pub(crate) const NAMES: &[&str] = &[STATUS, HELP, SIZES];
+pub(crate) const NAMES: &[&str] = &[STATUS, HELP, SIZES, NEWCOMER];
 
 /// Measures one of [`NAMES`].
 pub(crate) async fn measure(name: &'static str) -> Vec<Figure> {
     match name {
         STATUS => vec![status().await],
         HELP => vec![help().await],
+        NEWCOMER => vec![newcomer().await],
         _ => sizes(),
     }
 }
@@ -68,6 +72,41 @@ fn wall(command: &mut Command) -> f64 {
     took.as_secs_f64() * 1000.0
 }
 
+/// From `bastionctl init` to the first row in psql, by script and with starts as long as Fargate's, in seconds: the
+/// config, the daemon, the bastion.
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+async fn newcomer() -> Figure {
+    let (mut whole, mut starts) = (Vec::new(), Vec::new());
+    for _ in 0..NEWCOMERS {
+        let mut house = Plan::without_config()
+            .postgres()
+            .sim(|sim| sim.timings = Timings::fargate())
+            .lay()
+            .await;
+        let begun = Instant::now();
+        let words = ["init", "--task-definition", DEFINITION, "--all", "--yes"];
+        wall(&mut house.ctl_alone(&words));
+        house.start().await;
+        let mut psql = house.ctl_alone(&["psql", TARGET, "--", "-Atc", "SELECT 6 * 7"]);
+        let programs = postgres_programs().bin.display().to_string();
+        psql.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap_or_default()));
+        let row = Running::start(&mut psql).finish_within(LONGEST).await;
+        whole.push(begun.elapsed().as_secs_f64());
+        assert_eq!(row.ok(), "42");
+        let times = house.task().times;
+        let connected = times.connected.expect("its agent was connected");
+        starts.push((connected - times.created) as f64 / 1000.0);
+    }
+    Figure {
+        bench: NEWCOMER,
+        unit: "s",
+        ours: median(whole),
+        against: vec![("the task's own start", median(starts))],
+        goal: Goal::AtMost(60.0),
+        runs: NEWCOMERS,
+    }
+}
+
 /// The programs as they are shipped, in megabytes.
 fn sizes() -> Vec<Figure> {
     let size = |bench, name: &str, most| {
@@ -87,3 +126,9 @@ fn sizes() -> Vec<Figure> {
 
 /// A start takes milliseconds; the median of so many stands still.
 const RUNS: usize = 41;
+/// A start takes half a minute.
+const NEWCOMERS: usize = 3;
+const DEFINITION: &str = "neuraKnot-prod-ssm-proxy";
+/// The database of the script way, as init calls it.
+const TARGET: &str = "neuraknot-prod-db";
+const LONGEST: Duration = Duration::from_secs(120);
