@@ -14,6 +14,7 @@ use crate::words::clean;
 #[derive(Args, Debug)]
 #[command(
     after_help = EXAMPLE,
+    override_usage = USAGE,
     group = ArgGroup::new("way").args(["site", "service"]).required(true),
     group = ArgGroup::new("database").args(["host", "rds"]).required(true)
 )]
@@ -133,5 +134,9 @@ fn service(text: &str) -> Result<Service, String> {
     }
 }
 
-const EXAMPLE: &str = "Example:\n  bastionctl forward --site prod --host db.internal --remote-port 3306 --local-port 13306\n  \
-     bastionctl forward --service dev-cluster/bastion-service --region ap-northeast-1 --rds dev-mysql --engine mysql";
+/// Both ways and both kinds of database; clap would write them on one long line.
+const USAGE: &str = "bastionctl forward --site <SITE> --host <HOST> [OPTIONS]
+       bastionctl forward --service <CLUSTER/SERVICE> --rds <ID> [OPTIONS]";
+const EXAMPLE: &str = "Example:
+  bastionctl forward --site prod --host db.internal --remote-port 3306
+  bastionctl forward --service dev/bastion --rds dev-mysql --engine mysql";

@@ -6,12 +6,14 @@ fn the_help_of_the_program_and_of_each_verb_is_as_in_its_file() {
     let daemon = Daemon::new([]);
     let verbs = [
         "",
+        "init",
         "open",
         "close",
         "status",
         "wait",
         "events",
         "test",
+        "top",
         "ports",
         "psql",
         "mysql",
@@ -40,6 +42,7 @@ fn the_help_of_the_program_and_of_each_verb_is_as_in_its_file() {
         "service status",
         "service logs",
         "logs",
+        "forward",
         "completions",
         "man",
         "version",

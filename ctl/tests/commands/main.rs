@@ -20,6 +20,7 @@ mod export;
 mod forward;
 mod help;
 mod info;
+mod init;
 mod man;
 mod open;
 mod password;

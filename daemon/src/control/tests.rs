@@ -44,6 +44,13 @@ async fn whatever_is_wrong_with_a_call_is_told_as_a_problem() {
             StatusCode::BAD_REQUEST,
         ),
         (Method::POST, "/v1/targets/nobody/open", "", StatusCode::NOT_FOUND),
+        (Method::POST, "/v1/forward", "{}", StatusCode::BAD_REQUEST),
+        (
+            Method::POST,
+            "/v1/forward",
+            r#"{"site":"nowhere","host":"db","local_port":3306}"#,
+            StatusCode::BAD_REQUEST,
+        ),
         (Method::GET, "/v1/targets/%ff/password", "", StatusCode::BAD_REQUEST),
         (Method::GET, "/v1/targets/db/password", "", StatusCode::NOT_FOUND),
         (Method::GET, "/v1/targets/db/token", "", StatusCode::BAD_REQUEST),

@@ -145,6 +145,7 @@ impl World {
                 self.pool.alter(target, &terms, self.now);
             }
             4 => self.pool.replace(target, &self.terms(), self.now),
+            5 if self.roll(2) == 0 => self.pool.evict(target, self.now),
             5 => self.pool.forgive(target),
             6 => self.pool.undecided(target, true, self.now),
             7 | 8 => {

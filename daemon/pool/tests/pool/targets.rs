@@ -68,6 +68,34 @@ fn a_target_that_leaves_at_once_takes_its_bastion_along() {
 }
 
 #[test]
+fn who_is_sent_away_leaves_an_idle_bastion_and_the_next_finds_it() {
+    let mut it = Story::of(&[("a", shared(2)), ("b", shared(2))]);
+    let (on_a, on_b) = (it.visit("a"), it.visit("b"));
+    let bastion = it.serve("t1");
+    it.pool.evict("a", it.now);
+    it.note();
+    assert_eq!((it.why(on_a), it.why(on_b)), (Some(Why::Removed), None));
+    it.end(on_b);
+    assert_eq!(
+        (it.stopped.len(), it.pool.timeout()),
+        (0, Some((it.now + LIMITS.idle, Timer::Idle)))
+    );
+    let next = it.visit("a");
+    assert_eq!((it.through(next), it.started.len()), (Some(bastion), 1));
+}
+
+#[test]
+fn who_waits_is_sent_away_too() {
+    let mut it = Story::lone(1);
+    let waits = it.visit("db");
+    it.pool.evict("db", it.now);
+    it.note();
+    assert_eq!(it.why(waits), Some(Why::Removed));
+    it.pool.evict("nowhere", it.now);
+    assert_eq!(it.pool.targets().count(), 1);
+}
+
+#[test]
 fn a_target_that_leaves_when_unused_lets_its_visits_end() {
     let (mut it, lease, bastion) = Story::ready();
     it.pool.remove("db", Removal::WhenUnused, it.now);
