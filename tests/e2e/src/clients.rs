@@ -146,11 +146,16 @@ impl House {
 
     /// MariaDB's client that finds the target.
     pub fn mariadb_client(&self, target: &str) -> Command {
+        self.mariadb_on(self.port(target))
+    }
+
+    /// MariaDB's client on a port.
+    pub fn mariadb_on(&self, port: u16) -> Command {
         let mut client = self.inside(&databases::mariadb_programs().client);
         let Login { user, password, database } = databases::MARIADB;
         client
             .args(["--no-defaults", "--protocol=TCP", "--host=127.0.0.1", "--user", user])
-            .arg(format!("--port={}", self.port(target)))
+            .arg(format!("--port={port}"))
             .arg(format!("--database={database}"))
             .env("MYSQL_PWD", password);
         client
