@@ -27,6 +27,8 @@ mod place;
 mod reach;
 mod secret;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod wishes;
 
 pub use check::{Check, Verdict};

@@ -18,8 +18,8 @@ mod tasks;
 pub use container::{container_unfit, no_container, no_task_role, task_role_gone, task_role_lacks};
 pub use database::{
     Shut, address_forbidden, another_vpc, database_down, database_shut, database_unknown,
-    no_iam_tokens, no_secret, rules_unclear, secret_deleted, secret_empty, secret_of_another,
-    vpc_without_names,
+    name_refused, no_iam_tokens, no_secret, rules_unclear, secret_deleted, secret_empty,
+    secret_of_another, vpc_without_names,
 };
 pub use network::{NoWay, clock_off, distrusted, no_way_out, no_websocket, unreachable};
 pub use place::{

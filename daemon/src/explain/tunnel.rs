@@ -88,7 +88,7 @@ fn middlebox(site: &str) -> Problem {
         .hint("look for a proxy or a filter between this machine and ssmmessages.<region>.amazonaws.com:443")
 }
 
-fn name_refused(target: &Target) -> Problem {
+pub(super) fn name_refused(target: &Target) -> Problem {
     let message = format!("the bastion cannot use the address of {}", target.name);
     Problem::new("D25", Sort::DatabaseUnreachable, message)
         .hint("the name must be known to the VPC's own DNS, and its address not be one that the agent refuses")
@@ -133,7 +133,7 @@ fn upgrade_denied(target: &Target) -> Problem {
 }
 
 /// Whether the service's last words are about the database's name or address, and not about the session.
-fn is_about_the_name(output: &str) -> bool {
+pub(super) fn is_about_the_name(output: &str) -> bool {
     // The agent's own texts, ssm-data-channel.md 5: a lookup that failed, an address on its deny list.
     output.contains("no such host")
         || output.starts_with("lookup ")

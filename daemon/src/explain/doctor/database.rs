@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use bastion_api::{Problem, ProblemKind as Sort};
 use bastion_cloud::{CloudError, DatabaseRef};
 
-use super::{aws, refused};
+use super::super::tunnel::{is_about_the_name, name_refused as refused_name};
+use super::{aws, one, refused};
 use crate::config::Target;
 
 /// Which security group does not let through.
@@ -109,6 +110,11 @@ pub fn database_shut(target: &Target, shut: &Shut) -> Problem {
 /// Nobody may look at the database.
 pub fn database_unknown(action: &str) -> String {
     format!("cannot know: no {action} permission (grant it, or set host = \"…\" in the config)")
+}
+
+/// A tunnel ended because its bastion cannot use the database's name or address; none where it ended otherwise.
+pub fn name_refused(target: &Target, words: &str) -> Option<Problem> {
+    is_about_the_name(words).then(|| one(refused_name(target).because(words)))
 }
 
 /// The user is to be proven by a token, and the database takes none.

@@ -68,8 +68,12 @@ pub fn start_failed(target: &Target, problem: &Problem, zones: Option<String>) -
 /// A task came to its end by itself.
 pub fn task_died(target: &Target, task: &TaskFact, class: EndClass, log: &[String]) -> Problem {
     let (what, code, hint) = end(class);
+    // What it has said itself tells more than its end does.
+    let code = if code == "D04" && !log.is_empty() { "D05" } else { code };
     let words = [&task.stopped_reason, &task.container_reason];
-    let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+    let mut words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+    // ECS mostly says the same of the task and of its container.
+    words.dedup();
     let exit = task.exit_code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
     let message = format!("{} died: {what}{exit}", last(&task.arn));
     let mut problem = Problem::new(code, Sort::BastionFailed, message);

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a tool for people measures real time")]
 
 mod clients;
+mod doctor;
 mod tunnel;
 
 use std::process::Command;
@@ -27,7 +28,7 @@ pub(crate) struct Test {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// Only tests whose name contains this; `--long tunnel` and `--long clients` are full runs of their own
+    /// Only tests whose name contains this; `--long tunnel`, `--long clients` and `--long doctor` are full runs of their own
     name: Option<String>,
 }
 
@@ -40,6 +41,9 @@ impl Test {
         }
         if self.long && self.name.as_deref() == Some("clients") {
             return clients::run(consent);
+        }
+        if self.long && self.name.as_deref() == Some("doctor") {
+            return doctor::run();
         }
         tools::ensure(consent)?;
         let postgres = postgres::Programs::ensure(consent)?;

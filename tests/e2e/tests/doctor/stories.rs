@@ -1,0 +1,107 @@
+//! What needs no table.
+
+use bastion_api::{CheckStatus, DoctorReport};
+use bastion_e2e::{Plan, configs};
+use bastion_sim::{Fault, What};
+
+fn report(out: &str) -> DoctorReport {
+    serde_json::from_str(out).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_all_is_well_nothing_fails_and_nothing_is_unknown() {
+    for (config, target) in [(configs::SCRIPT_WAY, "prod-db"), (configs::CDK_WAY, "dev-mysql")] {
+        let house = Plan::new(config).build().await;
+        let asked = house.ctl(&["doctor", target]).await;
+        assert_eq!(asked.code(), Some(0), "{asked}");
+        assert!(asked.out.ends_with("0 problems, 0 unknown.\n"), "{asked}");
+        assert!(asked.out.contains("123456789012 as dev"), "{asked}");
+        let began = ["RunTask", "StartSession", "UpdateService", "StopTask"];
+        let began: usize = began.iter().map(|action| house.sim().count(action)).sum();
+        assert_eq!(began, 0, "a doctor only looks");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lacks_a_permission_is_neither_well_nor_wrong_and_skips_nothing() {
+    let house = Plan::new(configs::SCRIPT_WAY).build().await;
+    let denied = || What::AccessDenied { explicit: false, resource: None };
+    for action in ["DescribeClusters", "DescribeRouteTables", "SimulatePrincipalPolicy"] {
+        house.sim().faults().add(Fault::on(action, denied()));
+    }
+    let asked = house.ctl(&["doctor", "prod-db", "--json"]).await;
+    assert_eq!(asked.code(), Some(0), "{asked}");
+    let report = report(&asked.out);
+    let of = |status: CheckStatus| -> Vec<(&str, Option<&str>)> {
+        let found = report.checks.iter().filter(|check| check.status == status);
+        found.map(|check| (check.name.as_str(), check.grant.as_deref())).collect()
+    };
+    assert_eq!(
+        of(CheckStatus::Unknown),
+        [
+            ("permissions", Some("iam:SimulatePrincipalPolicy")),
+            ("cluster", Some("ecs:DescribeClusters")),
+            ("task role", Some("iam:SimulatePrincipalPolicy")),
+            ("way out", Some("ec2:DescribeRouteTables")),
+        ],
+        "{asked}"
+    );
+    assert_eq!((of(CheckStatus::Skip), of(CheckStatus::Fail)), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_daemon_the_doctor_comes_all_the_same() {
+    let house = Plan::new(configs::SCRIPT_WAY).lay().await;
+    house.sim().world(|account| drop(account.clusters.remove("neuraKnot-prod-cluster")));
+    let mut asked = house.program("bastionctl");
+    asked.args(["doctor", "prod-db", "--json"]).envs(house.sim().env());
+    asked.env("BASTION_CONFIG", house.path("config.toml"));
+    let asked = bastion_e2e::Running::start(&mut asked).finish().await;
+    let report = report(&asked.out);
+    assert_eq!(
+        (asked.code(), report.root(), report.live),
+        (Some(11), Some("D02"), false),
+        "{asked}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_daemon_a_faulty_config_is_what_is_wrong() {
+    let house = Plan::new(&configs::SCRIPT_WAY.replace("cluster =", "clutser =")).lay().await;
+    let mut asked = house.program("bastionctl");
+    asked.args(["doctor"]).envs(house.sim().env());
+    asked.env("BASTION_CONFIG", house.path("config.toml"));
+    let asked = bastion_e2e::Running::start(&mut asked).finish().await;
+    assert_eq!(asked.code(), Some(11), "{asked}");
+    assert!(asked.out.contains("FAIL  config") && asked.out.contains("clutser"), "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_all_targets_what_a_site_shares_is_asked_once() {
+    let config =
+        format!("{}{}", configs::SCRIPT_WAY, configs::target("other", "prod", "other.internal"));
+    let house = Plan::new(&config).build().await;
+    let asked = house.ctl(&["doctor", "--json"]).await;
+    let report = report(&asked.out);
+    assert_eq!(report.targets, ["prod-db", "other"]);
+    let clusters = report.checks.iter().filter(|check| check.name == "cluster").count();
+    assert_eq!((clusters, house.called("DescribeClusters").len()), (1, 1), "{asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_of_a_real_daemon_holds_none_of_its_secrets() {
+    let house = Plan::new(configs::SCRIPT_WAY).build().await;
+    house.sim().faults().add(Fault::on("RunTask", What::NoCapacity));
+    assert!(!house.ctl(&["open", "prod-db"]).await.status.success());
+    house.ctl(&["password", "prod-db"]).await.ok();
+    let asked = house.ctl(&["doctor", "--bundle", "support.txt"]).await;
+    assert_eq!(asked.code(), Some(11), "{asked}");
+    let text = std::fs::read_to_string(house.path("support.txt")).unwrap();
+    let key = house.sim().keys(|keys| keys[0].clone());
+    for secret in ["prod-secret-password", &key.secret_access_key, &key.access_key_id] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    for wanted in ["D27", "neuraKnot-prod-cluster", "== status ==", "problem_found"] {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+}
