@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cli.rs` | the tree of commands |
 //! | `commands/*.rs` | one verb each: its arguments, then its deed |
+//! | `top/` | the dashboard |
 //! | `ui.rs` | stdout is data, stderr is talk |
 //! | `error.rs` | a problem on the screen, and its exit code |
 //! | `address.rs` | where a target is found, and the line that calls its engine's client |
@@ -24,6 +25,7 @@ mod schema;
 mod signals;
 mod span;
 mod table;
+mod top;
 mod ui;
 mod variables;
 mod words;

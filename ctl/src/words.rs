@@ -25,7 +25,12 @@ pub(crate) fn duration(seconds: u64) -> String {
 
 /// How long ago a moment is; never negative, whatever the clocks say.
 pub(crate) fn since(moment: Timestamp) -> String {
-    let seconds = clock::today().duration_since(moment).as_secs();
+    since_until(moment, clock::today())
+}
+
+/// How long it is from one moment to another; never negative, whatever the clocks say.
+pub(crate) fn since_until(moment: Timestamp, until: Timestamp) -> String {
+    let seconds = until.duration_since(moment).as_secs();
     duration(u64::try_from(seconds).unwrap_or(0))
 }
 

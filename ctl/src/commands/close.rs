@@ -68,7 +68,8 @@ pub(super) fn user(visit: &VisitStatus) -> String {
     format!("{program}{pid}, {deed} for {}", since(visit.since))
 }
 
-fn said(answer: &CloseAnswer) -> String {
+/// What closing did.
+pub(crate) fn said(answer: &CloseAnswer) -> String {
     let name = clean(&answer.target);
     let visits = match answer.visits_ended {
         0 => String::new(),

@@ -164,7 +164,8 @@ fn port(target: &TargetStatus) -> String {
     }
 }
 
-fn state(target: &TargetStatus) -> String {
+/// How it is, in a word or two.
+pub(crate) fn state(target: &TargetStatus) -> String {
     match target.state {
         State::Cold => "cold".into(),
         State::Starting => starting(target),
@@ -179,7 +180,8 @@ fn state(target: &TargetStatus) -> String {
     }
 }
 
-fn look(target: &TargetStatus) -> Option<Look> {
+/// How that looks.
+pub(crate) fn look(target: &TargetStatus) -> Option<Look> {
     match target.state {
         State::Cold | State::Unknown => None,
         State::Starting | State::Stopping => Some(Look::Busy),
@@ -199,7 +201,7 @@ fn starting(target: &TargetStatus) -> String {
 }
 
 /// `3 pgAdmin, 1 psql`, and the holds.
-fn visits(target: &TargetStatus) -> String {
+pub(crate) fn visits(target: &TargetStatus) -> String {
     let mut parts = programs(&target.visits);
     if target.holds > 0 {
         parts.push(count(u64::from(target.holds), "hold"));

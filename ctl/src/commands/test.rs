@@ -40,6 +40,8 @@ impl Test {
     /// Asks, and shows meanwhile for how long.
     async fn ask(&self, client: &Client, ui: &mut Ui) -> Result<TestAnswer, ClientError> {
         let begun = clock::now();
+        let step = |waited| Step::open_ended(&self.target, "asking the database", waited);
+        ui.step(step(Duration::ZERO));
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let asking = client.test(&self.target);
@@ -47,10 +49,7 @@ impl Test {
         loop {
             tokio::select! {
                 answer = &mut asking => return answer,
-                _ = tick.tick() => {
-                    let waited = clock::now().duration_since(begun);
-                    ui.step(Step::open_ended(&self.target, "asking the database", waited));
-                }
+                _ = tick.tick() => ui.step(step(clock::now().duration_since(begun))),
             }
         }
     }

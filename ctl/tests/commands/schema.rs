@@ -22,6 +22,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("info", "ctl/schema/info"),
     ("man", "ctl/schema/man"),
     ("init --stack", "ctl/schema/init_stack"),
+    ("init", "proto/control/schema/init_answer"),
     ("forward", "ctl/schema/open"),
     ("open", "ctl/schema/open"),
     ("password", "proto/control/schema/password"),
@@ -37,6 +38,8 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("status", "proto/control/schema/status"),
     ("test", "proto/control/schema/test_answer"),
     ("token", "proto/control/schema/password"),
+    // It has no JSON but the problem that says so.
+    ("top", "proto/control/schema/error_body"),
     ("version", "ctl/schema/version"),
     ("wait", "ctl/schema/wait"),
 ];

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::daemon::Daemon;
 use crate::screen::command;
@@ -55,6 +55,14 @@ impl Terminal {
         self
     }
 
+    /// Reads on until a screen of 80 by 24 shows this: what does not change is not written again.
+    pub(crate) fn until_shown(&mut self, text: &str) -> &mut Self {
+        while !shown(&self.seen).contains(text) {
+            assert!(self.read(), "it ended without {text:?}:\n{}", shown(&self.seen));
+        }
+        self
+    }
+
     /// Types.
     pub(crate) fn types(&mut self, text: &str) -> &mut Self {
         self.screen.write_all(text.as_bytes()).unwrap();
@@ -69,8 +77,19 @@ impl Terminal {
 
     /// Everything that was written, and the exit code.
     pub(crate) fn end(mut self) -> (String, i32) {
+        self.finish()
+    }
+
+    /// The same, of a terminal that is still to be looked at.
+    pub(crate) fn finish(&mut self) -> (String, i32) {
         while self.read() {}
         (self.seen.clone(), self.child.wait().unwrap().code().unwrap())
+    }
+
+    /// Whether it shows what is typed, and hands it over line by line, as a shell expects it.
+    pub(crate) fn is_usual(&self) -> bool {
+        let usual = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        tcgetattr(&self.screen).unwrap().local_modes.contains(usual)
     }
 
     fn read(&mut self) -> bool {
@@ -90,6 +109,40 @@ impl Drop for Terminal {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// What a screen of 80 by 24 shows of what was written: as far as our programs steer one.
+fn shown(written: &str) -> String {
+    let mut rows = vec![vec![' '; 80]; 24];
+    let (mut x, mut y) = (0, 0);
+    let mut rest = written;
+    while let Some(char) = rest.chars().next() {
+        rest = &rest[char.len_utf8()..];
+        match char {
+            '\x1b' => {
+                let Some(end) = rest[1..].find(|c: char| c.is_ascii_alphabetic()) else { break };
+                let (order, number) = (rest.as_bytes()[end + 1], &rest[1..=end]);
+                rest = &rest[end + 2..];
+                match order {
+                    b'H' => {
+                        let (row, column) = number.split_once(';').unwrap_or(("1", "1"));
+                        (x, y) = (column.parse().unwrap_or(1) - 1, row.parse().unwrap_or(1) - 1);
+                    }
+                    b'J' => rows = vec![vec![' '; 80]; 24],
+                    _ => {}
+                }
+            }
+            '\r' => x = 0,
+            '\n' => (x, y) = (0, y + 1),
+            char => {
+                if let Some(cell) = rows.get_mut(y).and_then(|row: &mut Vec<char>| row.get_mut(x)) {
+                    *cell = char;
+                }
+                x += 1;
+            }
+        }
+    }
+    rows.iter().map(|row| row.iter().collect::<String>() + "\n").collect()
 }
 
 /// Sends a program a signal by its name.
