@@ -15,6 +15,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("config path", "ctl/schema/config_path"),
     ("config show", "proto/control/schema/config_report"),
     ("cost", "proto/control/schema/cost"),
+    ("doctor", "proto/control/schema/doctor_report"),
     ("down", "proto/control/schema/close_answer"),
     ("env", "ctl/schema/env"),
     ("events", "proto/control/schema/event"),
