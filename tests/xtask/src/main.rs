@@ -1,4 +1,4 @@
-//! The developer's commands: demo, test, bench, chaos, check-macos.
+//! The developer's commands: demo, test, bench, chaos, check-macos, dist.
 
 #![expect(clippy::print_stderr, reason = "the last word goes to the person at the terminal")]
 
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{bench, chaos, check_macos, demo, test};
+use commands::{bench, chaos, check_macos, demo, dist, test};
 
 /// What a developer of bastiond runs
 #[derive(Debug, Parser)]
@@ -25,6 +25,7 @@ enum Command {
     Bench(bench::Bench),
     Chaos(chaos::Chaos),
     CheckMacos(check_macos::CheckMacos),
+    Dist(dist::Dist),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Chaos(chaos) => chaos.run(),
         Command::CheckMacos(check) => check.run(),
+        Command::Dist(dist) => dist.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

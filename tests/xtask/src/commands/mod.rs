@@ -5,5 +5,6 @@ pub(crate) mod build;
 pub(crate) mod chaos;
 pub(crate) mod check_macos;
 pub(crate) mod demo;
+pub(crate) mod dist;
 mod suite;
 pub(crate) mod test;
