@@ -9,7 +9,7 @@ use bastion_cloud::{
 use bastiond::policy::{self, Facts, KnownDatabase, Seat};
 
 /// A site with tasks of its own, found by name, in front of an instance with a secret.
-pub const TASKS: &str = r#"
+pub(crate) const TASKS: &str = r#"
 [site.prod]
 region = "ap-northeast-1"
 cluster = "main"
@@ -26,7 +26,7 @@ password = { secret = "prod/db" }
 "#;
 
 /// The same with everything named that can be.
-pub const TASKS_BY_ID: &str = r#"
+pub(crate) const TASKS_BY_ID: &str = r#"
 [site.prod]
 region = "ap-northeast-1"
 cluster = "arn:aws:ecs:ap-northeast-1:123456789012:cluster/main"
@@ -44,7 +44,7 @@ listen = 15432
 "#;
 
 /// A service's task, which is there anyway.
-pub const SERVICE: &str = r#"
+pub(crate) const SERVICE: &str = r#"
 [site.dev]
 region = "eu-west-1"
 cluster = "dev"
@@ -60,7 +60,7 @@ password = { rds_managed = true }
 "#;
 
 /// A service that is raised from nothing, and a custom endpoint of a cluster.
-pub const FROM_ZERO: &str = r#"
+pub(crate) const FROM_ZERO: &str = r#"
 [site.dev]
 region = "eu-west-1"
 cluster = "dev"
@@ -75,7 +75,7 @@ listen = 13306
 "#;
 
 /// Tokens in place of passwords, for an instance and for a proxy.
-pub const TOKENS: &str = r#"
+pub(crate) const TOKENS: &str = r#"
 [site.prod]
 region = "ap-northeast-1"
 cluster = "main"
@@ -99,7 +99,7 @@ password = { iam = true }
 "#;
 
 /// Every shape of a config, by name.
-pub fn all() -> Vec<(&'static str, String)> {
+pub(crate) fn all() -> Vec<(&'static str, String)> {
     let twin = TASKS.replace("prod", "test").replace("Prod", "Test").replace("15432", "15434");
     let several = format!("{TASKS}{SERVICE}{twin}");
     let without_region = TASKS.replace("region = \"ap-northeast-1\"\n", "");
@@ -115,13 +115,13 @@ pub fn all() -> Vec<(&'static str, String)> {
 }
 
 /// The seats of a config, of which nothing is known.
-pub fn seats(config: &str) -> Vec<Seat> {
+pub(crate) fn seats(config: &str) -> Vec<Seat> {
     let config = bastiond::config::parse(Path::new("config.toml"), config);
     policy::seats(&config.unwrap_or_else(|faults| panic!("{faults:?}")), &[]).unwrap()
 }
 
 /// The seats of a config, of which everything is known.
-pub fn known(config: &str) -> Vec<Seat> {
+pub(crate) fn known(config: &str) -> Vec<Seat> {
     let mut seats = seats(config);
     for seat in &mut seats {
         seat.facts = facts(seat);
@@ -177,9 +177,9 @@ fn facts(seat: &Seat) -> Facts {
 }
 
 /// A policy's statement by its name.
-pub fn statement<'a>(policy: &'a Policy, sid: &str) -> Option<&'a PolicyStatement> {
+pub(crate) fn statement<'a>(policy: &'a Policy, sid: &str) -> Option<&'a PolicyStatement> {
     policy.document.statement.iter().find(|one| one.sid == sid)
 }
 
 /// The account of all facts.
-pub const ACCOUNT: &str = "123456789012";
+pub(crate) const ACCOUNT: &str = "123456789012";
