@@ -211,8 +211,7 @@ fn gone() -> Failure {
     Problem::new("C50", ProblemKind::Failed, "nothing was written").into()
 }
 
-const EXAMPLE: &str = "Example:\n  bastionctl init --profile prod\n\
-                       \n  bastionctl init --stack bastiond.yaml";
+const EXAMPLE: &str = "Example:\n  bastionctl init --profile prod";
 
 #[cfg(test)]
 mod tests {

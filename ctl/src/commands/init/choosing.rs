@@ -216,13 +216,11 @@ fn nothing_suitable(init: &Init, survey: &Survey) -> Problem {
         problem = problem.because(format!("{} {}", made_of(site), flaws.join(", and ")));
     }
     problem = also_unknown(problem, survey);
-    if survey.sites.iter().any(|site| site.flaws == [SiteFlaw::ExecOff])
-        && let Some(site) = survey.sites.iter().find(|site| site.flaws == [SiteFlaw::ExecOff])
-        && let Some(service) = &site.service
-    {
+    let without_exec = survey.sites.iter().find(|site| site.flaws.contains(&SiteFlaw::ExecOff));
+    if let Some(SiteChoice { cluster, service: Some(service), .. }) = without_exec {
         problem = problem.hint(format!(
-            "aws ecs update-service --cluster {} --service {service} --enable-execute-command --force-new-deployment",
-            site.cluster
+            "aws ecs update-service --cluster {cluster} --service {service} --enable-execute-command \
+             --force-new-deployment"
         ));
     }
     if named.is_none() {
