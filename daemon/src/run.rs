@@ -277,8 +277,8 @@ impl RunError {
         match self {
             Self::Path(err) => Some(err.hint().to_owned()),
             Self::State(StateError::Locked { pid, .. }) => Some(pid.map_or_else(
-                || "systemctl --user stop bastiond".to_owned(),
-                |pid| format!("systemctl --user stop bastiond, or kill {pid}"),
+                || "bastionctl service stop".to_owned(),
+                |pid| format!("bastionctl service stop, or kill {pid}"),
             )),
             Self::State(StateError::Foreign { .. }) => {
                 Some("name a directory of your own: --state-dir DIR".to_owned())
