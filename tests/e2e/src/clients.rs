@@ -118,18 +118,28 @@ impl std::fmt::Display for Finished {
 impl House {
     /// psql on a target's port: rows unaligned, without headings.
     pub fn psql(&self, target: &str, sql: &str) -> Running {
-        let mut psql = self.libpq("psql", target);
+        self.psql_on(self.port(target), sql)
+    }
+
+    /// psql on a port: rows unaligned, without headings.
+    pub fn psql_on(&self, port: u16, sql: &str) -> Running {
+        let mut psql = self.libpq_on("psql", port);
         psql.args(["--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql]);
         Running::start(&mut psql)
     }
 
     /// A program of PostgreSQL's that finds the target by the usual variables.
     pub fn libpq(&self, program: &str, target: &str) -> Command {
+        self.libpq_on(program, self.port(target))
+    }
+
+    /// A program of PostgreSQL's that finds a port by the usual variables.
+    pub fn libpq_on(&self, program: &str, port: u16) -> Command {
         let mut command = self.inside(&databases::postgres_programs().program(program));
         let Login { user, password, database } = databases::POSTGRES;
         command
             .env("PGHOST", "127.0.0.1")
-            .env("PGPORT", self.port(target).to_string())
+            .env("PGPORT", port.to_string())
             .env("PGUSER", user)
             .env("PGPASSWORD", password)
             .env("PGDATABASE", database)
