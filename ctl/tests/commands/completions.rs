@@ -65,11 +65,11 @@ fn zsh(dir: &Path, line: &str) -> Option<String> {
         zmodload zsh/zpty
         zpty shell 'TERM=dumb zsh --no-rcs -i'
         # It echoes what is typed: the word that is waited for must be made by it.
-        zpty -w shell "PS1='' PS2=''; stty -echo; autoload -U compinit; compinit -u -D; source <(bastionctl completions zsh); print re''ady"
+        # It ends by itself where what is waited for does not come.
+        zpty -w shell "TMOUT=30 PS1='' PS2=''; stty -echo; autoload -U compinit; compinit -u -D; source <(bastionctl completions zsh); print re''ady"
         zpty -r shell seen '*ready*'
         zpty -w -n shell '{line}'$'\t\t'
-        zpty -w -n shell $'\C-u'"print en''ded"$'\n'
-        zpty -r shell seen '*ended*'
+        zpty -r shell seen '*mysql*'
         print -r -- "$seen"
         "#
     );

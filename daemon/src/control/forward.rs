@@ -61,8 +61,8 @@ pub(super) async fn forward(
 }
 
 /// The request with what follows from what it says, where it says enough.
-fn complete(mut asked: ForwardRequest) -> Result<ForwardRequest, Problem> {
-    let missing = |what: &str| Err(explain::bad_request(what));
+fn complete(mut asked: ForwardRequest) -> Result<ForwardRequest, Failed> {
+    let missing = |what: &str| Err(Failed::from(explain::bad_request(what)));
     match (&asked.site, &asked.cluster, &asked.service) {
         (Some(_), None, None) | (None, Some(_), Some(_)) => {}
         (Some(_), ..) => {
@@ -289,7 +289,9 @@ mod tests {
             ForwardRequest { rds: Some("db".into()), local_port: port, ..asked() },
             ForwardRequest { host: None, local_port: port, ..asked() },
         ] {
-            let problem = complete(wrong.clone()).unwrap_err();
+            let Err(Failed::Problem(problem)) = complete(wrong.clone()) else {
+                panic!("{wrong:?}");
+            };
             assert_eq!(problem.kind, ProblemKind::Usage, "{wrong:?}");
         }
     }
