@@ -21,6 +21,13 @@ pub(crate) async fn service_task(access: &Access, site: &Site) -> Result<TaskId,
     let clients = access.clients().await?;
     let (service, arns) =
         tokio::try_join!(describe(&clients, site, name), list(&clients, site, name))?;
+    // Whatever still runs is being stopped.
+    if service.desired_count() == 0 {
+        return Err(error(
+            Kind::ScaledToZero,
+            format!("the service \"{name}\" is meant to run no task (desired 0)"),
+        ));
+    }
     let seen = describe_tasks(&clients, site, &arns).await?;
     let tasks: Vec<&Task> = seen.values().collect();
     match pick(&tasks, primary(&service)) {
@@ -28,10 +35,6 @@ pub(crate) async fn service_task(access: &Access, site: &Site) -> Result<TaskId,
         Picked::ExecDisabled => Err(error(
             Kind::ExecDisabled,
             format!("the service \"{name}\" runs its tasks without enableExecuteCommand"),
-        )),
-        Picked::None if service.desired_count() == 0 => Err(error(
-            Kind::ScaledToZero,
-            format!("the service \"{name}\" is meant to run no task (desired 0)"),
         )),
         Picked::None => Err(error(
             Kind::NotFound { what: "running task of the service", candidates: Vec::new() },

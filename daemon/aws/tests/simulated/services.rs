@@ -60,14 +60,21 @@ async fn a_service_that_runs_nothing_is_told_with_its_counts() {
         world.services.get_mut("dev-cluster/bastion-service").unwrap().desired = 0;
     });
     assert!(house.sim.until(PATIENCE, |sim| alive(sim).is_empty()).await);
-    let aws = house.aws_of(house.service_site());
-    let mut error = aws.service_task().await;
-    while error.is_ok() {
-        error = aws.service_task().await;
-    }
-    let error = error.unwrap_err();
+    let error = house.aws_of(house.service_site()).service_task().await.unwrap_err();
     assert_eq!(error.kind, Kind::ScaledToZero);
     assert!(error.message.contains("desired 0"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn the_last_task_of_a_service_that_was_scaled_to_zero_is_not_taken() {
+    let house = House::new().await;
+    assert!(house.sim.until(PATIENCE, service_runs).await);
+    house.sim.world(|world| {
+        world.services.get_mut("dev-cluster/bastion-service").unwrap().desired = 0;
+    });
+    // It may still run, or be listed as running; it is on its way out.
+    let error = house.aws_of(house.service_site()).service_task().await.unwrap_err();
+    assert_eq!(error.kind, Kind::ScaledToZero);
 }
 
 #[tokio::test]
