@@ -80,6 +80,11 @@ impl Terminal {
         self.tmux(&["send-keys", name]);
     }
 
+    /// Gives the terminal another size.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
+    }
+
     /// What stands on the screen.
     pub fn shows(&self) -> String {
         let output = self.tmux(&["capture-pane", "-p"]);

@@ -151,7 +151,7 @@ impl Columns {
             (Column::Idle, 6, 6),
             (Column::Today, 7, 7),
             (Column::Throughput, LEAST_SPARKLINE, LEAST_SPARKLINE),
-            (Column::Rate, 9, 9),
+            (Column::Rate, 10, 10),
         ];
         let mut left = width.saturating_sub(1);
         let mut granted: Vec<(Column, usize, usize)> = Vec::new();
