@@ -13,7 +13,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -117,6 +117,12 @@ impl Access {
             Ok(told) => self.hopeless(&told).map_or(LoginState::Promising, LoginState::Hopeless),
             Err(error) => LoginState::Hopeless(error),
         }
+    }
+
+    /// When a person has to log in again, where files tell.
+    pub(crate) async fn login_ends(&self) -> Option<SystemTime> {
+        let told = self.told(&Files::new(&self.settings)).await.ok()?;
+        told.chain?.ends()
     }
 
     /// Whether the files are others than those that the clients were made of.

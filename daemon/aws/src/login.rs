@@ -136,6 +136,13 @@ impl Chain {
         }
     }
 
+    /// When a person has to log in again; none where nothing tells, as of what renews itself.
+    pub(crate) fn ends(&self) -> Option<SystemTime> {
+        let Base::Sso { cache, renews } = &self.base else { return None };
+        let token = Token::read(cache).ok()?;
+        token.expires.filter(|_| !(*renews && token.renewable))
+    }
+
     /// The file whose change tells of a new login, beside the profile files.
     pub(crate) fn cache(&self) -> Option<&Path> {
         match &self.base {

@@ -49,6 +49,11 @@ pub trait Examine: Debug + Send + Sync {
 
     /// Who answers for AWS at the names that are used, and whether it can be believed.
     async fn gateway(&self) -> Result<GatewayFacts, CloudError>;
+
+    /// When a person has to log in again, where files on this machine tell; none for what renews itself. Asks nobody.
+    async fn login_ends(&self) -> Option<SystemTime> {
+        None
+    }
 }
 
 /// A cluster.

@@ -26,7 +26,7 @@ pub(super) fn container(site: &SiteFacts) -> Verdict {
         return Verdict::fail(explain::doctor::container_unfit(whose, definition, &field));
     }
     if let Some(problem) = site.lately(&["D22"]) {
-        return Verdict::fail(explain::doctor::lately(problem));
+        return Verdict::fail(explain::doctor::lately(whose, problem));
     }
     Verdict::ok(format!("\"{}\", in which the agent can live", container.name))
 }

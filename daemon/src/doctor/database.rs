@@ -95,7 +95,7 @@ pub(super) fn name(site: &SiteFacts, facts: &TargetFacts) -> Verdict {
         return Verdict::fail(explain::doctor::vpc_without_names(target, &network.vpc));
     }
     if let Some(problem) = facts.lately(&["D25"]) {
-        return Verdict::fail(explain::doctor::lately(problem));
+        return Verdict::fail(explain::doctor::lately(target, problem));
     }
     match host {
         Some(host) => Verdict::ok(host),

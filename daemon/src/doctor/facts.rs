@@ -49,6 +49,8 @@ pub struct SiteFacts {
     pub login: LoginState,
     /// Who we are.
     pub identity: Fact<Identity>,
+    /// When a person has to log in again, where anything tells.
+    pub login_ends: Option<Timestamp>,
     /// What stands between here and AWS.
     pub gateway: Fact<GatewayFacts>,
     /// How far our clock is off.
@@ -142,6 +144,7 @@ impl SiteFacts {
             site,
             login,
             identity: None,
+            login_ends: None,
             gateway: None,
             clock: None,
             permissions: None,

@@ -85,7 +85,7 @@ fn judge(check: Check, case: Case<'_>) -> Option<Verdict> {
     match check {
         Check::Config => Some(machine::config(&facts.config)),
         Check::Port => target.map(machine::port),
-        Check::Credentials => site.map(login::credentials),
+        Check::Credentials => site.map(|site| login::credentials(site, facts.now)),
         Check::Network => site.map(login::network),
         Check::Clock => site.map(login::clock),
         Check::Aws => site.map(login::aws),

@@ -21,7 +21,7 @@ pub(super) fn sessions(facts: &TargetFacts) -> Option<Verdict> {
 pub(super) fn tunnel(facts: &TargetFacts) -> Option<Verdict> {
     let live = facts.live.as_ref()?;
     if let Some(problem) = facts.lately(&["D24", "D23"]) {
-        return Some(Verdict::fail(explain::doctor::lately(problem)));
+        return Some(Verdict::fail(explain::doctor::lately(&facts.target, problem)));
     }
     Some(Verdict::ok(if live.ready {
         "visits go through".to_owned()
@@ -33,5 +33,7 @@ pub(super) fn tunnel(facts: &TargetFacts) -> Option<Verdict> {
 /// Nobody lost a bastion for being silent (D31).
 pub(super) fn visits(facts: &TargetFacts) -> Option<Verdict> {
     facts.live.as_ref()?;
-    facts.lately(&["D31"]).map(|problem| Verdict::fail(explain::doctor::lately(problem)))
+    facts
+        .lately(&["D31"])
+        .map(|problem| Verdict::fail(explain::doctor::lately(&facts.target, problem)))
 }

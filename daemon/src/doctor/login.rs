@@ -1,13 +1,14 @@
 //! The way to AWS: credentials, network, clock, and whether it answers.
 
 use bastion_cloud::{CloudError, Kind, LoginState};
+use jiff::Timestamp;
 
 use super::asked::{Asked, asked};
 use super::{SiteFacts, Verdict};
 use crate::explain;
 
 /// There is a login, and AWS takes it (D18, D28, D29).
-pub(super) fn credentials(site: &SiteFacts) -> Verdict {
+pub(super) fn credentials(site: &SiteFacts, now: Timestamp) -> Verdict {
     let whose = site.whose();
     let hopeless = match &site.login {
         LoginState::Hopeless(err) => Some(err),
@@ -25,7 +26,10 @@ pub(super) fn credentials(site: &SiteFacts) -> Verdict {
     }
     match asked(&site.identity) {
         Asked::Told(identity) => {
-            Verdict::ok(format!("{} as {}", identity.account, person(&identity.arn)))
+            let ends = site.login_ends.map(|ends| ends.duration_since(now).as_mins());
+            let ends = ends.filter(|left| *left > 0).map(in_words);
+            let ends = ends.map(|left| format!(" (expires in {left})")).unwrap_or_default();
+            Verdict::ok(format!("{} as {}{ends}", identity.account, person(&identity.arn)))
         }
         Asked::Wrong(err) => Verdict::fail(explain::doctor::refused(whose, err)),
         Asked::Nothing(verdict) => verdict,
@@ -57,7 +61,7 @@ pub(super) fn network(site: &SiteFacts) -> Verdict {
         return Verdict::fail(explain::doctor::no_websocket(whose, &gateway.host, why, proxy));
     }
     if let Some(problem) = site.lately(&["D30"]) {
-        return Verdict::fail(explain::doctor::lately(problem));
+        return Verdict::fail(explain::doctor::lately(site.whose(), problem));
     }
     match &gateway.proxy {
         Some(proxy) => Verdict::ok(format!("{} answers through {proxy}", gateway.host)),
@@ -100,7 +104,7 @@ pub(super) fn aws(site: &SiteFacts) -> Verdict {
         return Verdict::fail(explain::doctor::refused(site.whose(), err));
     }
     if let Some(problem) = site.lately(&["D26"]) {
-        return Verdict::fail(explain::doctor::lately(problem));
+        return Verdict::fail(explain::doctor::lately(site.whose(), problem));
     }
     Verdict::ok("answers what it is asked")
 }
@@ -126,6 +130,16 @@ fn person(arn: &str) -> &str {
     }
 }
 
+/// `6 h 12 min`
+fn in_words(minutes: i64) -> String {
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours @ 1..48, 0) => format!("{hours} h"),
+        (hours @ 1..48, minutes) => format!("{hours} h {minutes} min"),
+        (hours, _) => format!("{} d", hours / 24),
+    }
+}
+
 fn is_number(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -135,7 +149,13 @@ const TOLERATED: u64 = 4 * 60;
 
 #[cfg(test)]
 mod tests {
-    use super::person;
+    use super::{in_words, person};
+
+    #[test]
+    fn the_end_of_a_login_is_told_in_hours_and_minutes() {
+        let said = [1, 60, 372, 2880].map(in_words);
+        assert_eq!(said, ["1 min", "1 h", "6 h 12 min", "2 d"]);
+    }
 
     #[test]
     fn who_logs_in_by_sso_is_called_by_the_permission_set() {

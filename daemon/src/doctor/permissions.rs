@@ -20,7 +20,7 @@ pub(super) fn permissions(site: &SiteFacts) -> Verdict {
         return Verdict::fail(explain::doctor::refused(whose, err));
     }
     if let Some(problem) = site.lately(&["D19"]) {
-        return Verdict::fail(explain::doctor::lately(problem));
+        return Verdict::fail(explain::doctor::lately(whose, problem));
     }
     match simulated {
         Asked::Told(permissions) => {

@@ -36,6 +36,8 @@ pub(super) fn service(site: &SiteFacts) -> Option<Verdict> {
         Verdict::fail(explain::doctor::exec_off(whose))
     } else if service.desired == 0 && !whose.rules.scale_from_zero {
         Verdict::fail(explain::doctor::scaled_to_zero(whose))
+    } else if service.running == 0 && service.events.first().is_some_and(|told| is_stuck(told)) {
+        Verdict::fail(explain::doctor::service_stuck(whose, service))
     } else {
         Verdict::ok(format!(
             "{} runs {} of {}, exec ready",
@@ -44,6 +46,11 @@ pub(super) fn service(site: &SiteFacts) -> Option<Verdict> {
             service.desired
         ))
     })
+}
+
+/// Whether a service says that it does not get its tasks, as ECS writes it.
+fn is_stuck(event: &str) -> bool {
+    ["unable to", "failed", "is not able"].iter().any(|words| event.contains(words))
 }
 
 /// The task definition is there, and fit for Fargate (D03).

@@ -44,7 +44,7 @@ pub(super) fn secret(facts: &TargetFacts, now: Timestamp) -> Option<Verdict> {
         return Some(Verdict::fail(explain::doctor::secret_of_another(target, name, theirs, ours)));
     }
     if let Some(problem) = facts.lately(&["D16"]) {
-        return Some(Verdict::fail(explain::doctor::lately(problem)));
+        return Some(Verdict::fail(explain::doctor::lately(target, problem)));
     }
     let changed = known.and_then(|secret| secret.changed.as_deref()).map(|at| ago(at, now));
     Some(Verdict::ok(match changed {

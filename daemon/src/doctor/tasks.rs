@@ -18,7 +18,7 @@ pub(super) fn tasks(site: &SiteFacts) -> Verdict {
         Asked::Wrong(err) => return Verdict::unknown(explain::doctor::no_answer(err.call)),
         Asked::Nothing(verdict) => {
             return match lately() {
-                Some(problem) => Verdict::fail(explain::doctor::lately(problem)),
+                Some(problem) => Verdict::fail(explain::doctor::lately(whose, problem)),
                 None => verdict,
             };
         }

@@ -24,7 +24,8 @@ pub use database::{
 pub use network::{NoWay, clock_off, distrusted, no_way_out, no_websocket, unreachable};
 pub use place::{
     cluster_inactive, definition_retired, definition_unfit, exec_off, groups_elsewhere, no_cluster,
-    no_definition, no_place, no_service, scaled_to_zero, service_inactive, subnets_full,
+    no_definition, no_place, no_service, scaled_to_zero, service_inactive, service_stuck,
+    subnets_full,
 };
 pub use tasks::{agent_away, agent_late, agent_stopped, session_limit, start_failed, task_died};
 
@@ -53,8 +54,17 @@ pub fn held_by(owner: &Owner) -> String {
 }
 
 /// What went wrong while a daemon ran, as it was told then.
-pub fn lately(problem: &Problem) -> Problem {
-    one(problem.clone())
+pub fn lately(target: &Target, problem: &Problem) -> Problem {
+    let mut problem = one(problem.clone());
+    let name = &target.name;
+    let fix = match problem.code.as_str() {
+        // What looked well when it was looked at is best tried.
+        "D14" | "D23" | "D26" | "D31" => format!("bastionctl open {name}"),
+        "D24" => format!("bastionctl test {name}"),
+        _ => return problem,
+    };
+    problem.causes.append(&mut problem.hints);
+    problem.hint(fix)
 }
 
 /// A call got no answer, and nothing else tells.

@@ -2,6 +2,8 @@
 //!
 //! Every call reads only. Where a call is not permitted its error is `Denied`, and proves nothing about what was asked.
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use bastion_cloud::{
     CloudError, ClusterFacts, DatabaseFacts, DatabaseRef, DefinitionFacts, Examine, GatewayFacts,
@@ -67,6 +69,10 @@ impl Examine for Aws {
 
     async fn gateway(&self) -> Result<GatewayFacts, CloudError> {
         ssmmessages::gateway(self).await
+    }
+
+    async fn login_ends(&self) -> Option<SystemTime> {
+        self.access.login_ends().await
     }
 }
 

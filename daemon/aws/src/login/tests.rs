@@ -131,6 +131,21 @@ async fn a_login_is_hopeless_only_where_it_has_ended_and_nothing_can_renew_it() 
     assert_eq!(chain.hopeless(now()).unwrap().0, LoginWay::Sso { ended: None });
 }
 
+#[tokio::test]
+async fn a_login_ends_when_its_token_does_unless_that_renews_itself() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(home.path().join(".aws/sso/cache")).unwrap();
+    let profiles = profiles(SESSION).await;
+    let chain = Chain::of(&profiles, "sso", Some(home.path()));
+    let ends = |more: &str| {
+        let token = format!(r#"{{"accessToken":"t","expiresAt":"2026-01-01T01:00:00Z"{more}}}"#);
+        std::fs::write(cache_path(home.path(), "corp"), token).unwrap();
+        chain.ends()
+    };
+    assert_eq!(ends(""), Some(now() + Duration::from_secs(3600)));
+    assert_eq!(ends(r#","clientId":"c","clientSecret":"s","refreshToken":"r""#), None);
+}
+
 #[test]
 fn a_helper_is_named_without_its_folders_and_arguments() {
     assert_eq!(&*program("/opt/bin/aws-vault exec prod --token=SECRET"), "aws-vault");

@@ -8,6 +8,7 @@ use bastion_cloud::{
 };
 use futures_util::future::join_all;
 use futures_util::join;
+use jiff::Timestamp;
 
 use super::super::facts::{Fact, SecretFound, SiteFacts, TargetFacts};
 use super::super::wishes::{self, Known};
@@ -34,6 +35,8 @@ pub(super) async fn look(
         // Whoever is not known is told nothing.
         return facts;
     }
+    let ends = examiner.login_ends().await;
+    facts.login_ends = ends.and_then(|ends| Timestamp::try_from(ends).ok());
     things(&mut facts, &*cloud, examiner).await;
     what_follows(&mut facts, &*cloud, examiner).await;
     facts

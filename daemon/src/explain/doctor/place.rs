@@ -1,7 +1,9 @@
 //! What is missing where bastions run.
 
 use bastion_api::{Problem, ProblemKind as Sort};
-use bastion_cloud::{CloudError, ClusterFacts, DefinitionFacts, Kind, NetworkFacts, Runs};
+use bastion_cloud::{
+    CloudError, ClusterFacts, DefinitionFacts, Kind, NetworkFacts, Runs, ServiceFacts,
+};
 
 use super::super::cloud::{exec_disabled, scaled_to_zero as of_no_task};
 use super::{aws, one, refused};
@@ -122,6 +124,17 @@ pub fn scaled_to_zero(target: &Target) -> Problem {
 pub fn service_inactive(target: &Target, name: &str, status: &str) -> Problem {
     Problem::new("D32", Sort::NotFound, format!("the service {} is {status}", last(name)))
         .hint(aws(target, &format!("ecs list-services --cluster {}", target.site.cluster)))
+}
+
+/// The service does not get the tasks that it is meant to run.
+pub fn service_stuck(target: &Target, service: &ServiceFacts) -> Problem {
+    let name = last(&service.arn);
+    let message = format!("the service {name} runs none of {} tasks", service.desired);
+    let mut problem = Problem::new("D04", Sort::BastionFailed, message);
+    problem.causes.extend(service.events.first().cloned());
+    let cluster = &target.site.cluster;
+    problem
+        .hint(aws(target, &format!("ecs describe-services --cluster {cluster} --services {name}")))
 }
 
 /// No subnet has an address left for a task.

@@ -6,7 +6,7 @@ use bastion_api::{Problem, ProblemKind as Sort};
 use bastion_cloud::{EndClass, Runs, TaskFact};
 
 use super::super::cloud::end;
-use super::{aws, one};
+use super::{aws, lately, one};
 use crate::config::Target;
 
 /// The agent did not connect at the last start.
@@ -57,7 +57,7 @@ pub fn session_limit(target: &Target, problem: &Problem, standing: usize) -> Pro
 
 /// A start failed that left no task to look at, or one that looks well.
 pub fn start_failed(target: &Target, problem: &Problem, zones: Option<String>) -> Problem {
-    let mut problem = one(problem.clone());
+    let mut problem = lately(target, problem);
     if problem.code == "D27" {
         problem.causes.extend(zones.map(|zones| format!("tried in {zones}")));
         problem.hints = vec![no_room(target)];

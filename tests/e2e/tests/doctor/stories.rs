@@ -1,6 +1,7 @@
 //! What needs no table.
 
 use bastion_api::{CheckStatus, DoctorReport};
+use bastion_e2e::logins::{HOUR, SSO_PROFILE};
 use bastion_e2e::{Plan, configs};
 use bastion_sim::{Fault, What};
 
@@ -20,6 +21,18 @@ async fn where_all_is_well_nothing_fails_and_nothing_is_unknown() {
         let began: usize = began.iter().map(|action| house.sim().count(action)).sum();
         assert_eq!(began, 0, "a doctor only looks");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_logs_in_by_sso_is_told_until_when() {
+    let config = configs::SCRIPT_WAY.replace("[site.prod]\n", "[site.prod]\nprofile = \"prod\"\n");
+    let mut house = Plan::new(&config).keys_in_files().lay().await;
+    house.write_profiles(&SSO_PROFILE.replace("{name}", "prod"));
+    house.sso_login("token", 6 * HOUR + 12 * 60 + 30);
+    house.start().await;
+    let asked = house.ctl(&["doctor", "prod-db"]).await;
+    let own = asked.ok().lines().find(|line| line.starts_with("ok    credentials")).unwrap();
+    assert!(own.ends_with("123456789012 as AWSReservedSSO_Dev (expires in 6 h 12 min)"), "{asked}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

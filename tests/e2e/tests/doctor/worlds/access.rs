@@ -47,8 +47,7 @@ pub(super) fn worlds() -> Vec<World> {
             .told(&["ssm:StartSession"]),
         World::new("AWS takes no more questions about clusters", &["D26"])
             .fault(Fault::on("DescribeClusters", What::Throttled))
-            .told(&["ecs:DescribeClusters"])
-            .in_ci(),
+            .told(&["ecs:DescribeClusters"]),
         World::new("AWS takes no more tasks for the moment", &["D26"])
             .fault(Fault::on("RunTask", What::Throttled))
             .opened()

@@ -30,6 +30,10 @@ pub(super) fn worlds() -> Vec<World> {
             })
             .deed(|house| {
                 Box::pin(async {
+                    let stands = |sim: &bastion_sim::Sim| {
+                        sim.tasks().iter().any(|task| task.of_service() && task.connected)
+                    };
+                    assert!(house.sim().until(LONG, stands).await);
                     drop(house.ctl(&["open", "dev-mysql", "--fan-out", "2"]).await);
                     Box::new(()) as Kept
                 })
@@ -45,6 +49,17 @@ pub(super) fn worlds() -> Vec<World> {
                 })
             },
         ),
+        World::new("a visit was silent for too long", &["D31"])
+            .config("engine = \"postgres\"\n", "engine = \"postgres\"\nsilent_after = \"1m\"\n")
+            .plan(|plan| answered(plan).idle("1s"))
+            .deed(|house| {
+                Box::pin(async {
+                    let visit = answered_visit(house).await;
+                    troubled(house, "D31").await;
+                    Box::new(visit) as Kept
+                })
+            })
+            .told(&["silent"]),
         World::new("the database refuses the bastion", &["D24"])
             .plan(|plan| {
                 let nobody = xtask::place::free_port().unwrap();
@@ -139,4 +154,5 @@ fn server(words: &'static [u8]) -> u16 {
     port
 }
 
-const LONG: Duration = Duration::from_secs(60);
+/// Longer than a visit has to be silent.
+const LONG: Duration = Duration::from_secs(90);

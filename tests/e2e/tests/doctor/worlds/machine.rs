@@ -48,8 +48,7 @@ pub(super) fn worlds() -> Vec<World> {
         }),
         World::by_profile("the role wants an MFA code", &["D28"])
             .home(|house| mfa(house, "prod"))
-            .told(&["arn:aws:iam::123456789012:mfa/dev", "credential_process"])
-            .in_ci(),
+            .told(&["arn:aws:iam::123456789012:mfa/dev", "credential_process"]),
         World::by_profile("the role behind a profile's own keys wants an MFA code", &["D28"]).home(
             |house| {
                 let keys = house.keys_profile("base");

@@ -34,8 +34,7 @@ pub(super) fn worlds() -> Vec<World> {
                 let definition = account.task_definitions.get_mut(DEFINITION).unwrap();
                 definition.containers[0].readonly_root = true;
             })
-            .told(&["readonlyRootFilesystem = false", "\"proxy\""])
-            .in_ci(),
+            .told(&["readonlyRootFilesystem = false", "\"proxy\""]),
         World::new("containers share one list of processes", &["D22"])
             .account(|account| {
                 let definition = account.task_definitions.get_mut(DEFINITION).unwrap();
@@ -86,7 +85,6 @@ pub(super) fn worlds() -> Vec<World> {
                 account.security_groups.get_mut(GROUP).unwrap().vpc =
                     "vpc-0b0b000000000002".to_owned();
             })
-            .told(&["vpc-0a11ce00000000001", "vpc-0b0b000000000002"])
-            .in_ci(),
+            .told(&["vpc-0a11ce00000000001", "vpc-0b0b000000000002"]),
     ]
 }

@@ -12,8 +12,7 @@ pub(super) fn worlds() -> Vec<World> {
         World::new("the image cannot be pulled", &["D04"])
             .fault(Fault::on("RunTask", What::ImagePull))
             .opened()
-            .told(&["CannotPullContainerError", "no way to what it needs"])
-            .in_ci(),
+            .told(&["CannotPullContainerError", "no way to what it needs"]),
         World::new("a secret of the task cannot be had", &["D04"])
             .fault(Fault::on("RunTask", dies(Stage::Pending, "TaskFailedToStart", RESOURCE, None)))
             .opened()
