@@ -2,7 +2,8 @@
 
 use bastion_api::{CheckStatus, DoctorReport};
 use bastion_e2e::logins::{HOUR, SSO_PROFILE};
-use bastion_e2e::{Plan, configs};
+use bastion_e2e::{House, Plan, configs};
+use bastion_sim::iam::Policies;
 use bastion_sim::{Fault, What};
 
 fn report(out: &str) -> DoctorReport {
@@ -116,5 +117,31 @@ async fn a_bundle_of_a_real_daemon_holds_none_of_its_secrets() {
     }
     for wanted in ["D27", "neuraKnot-prod-cluster", "== status ==", "problem_found"] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+}
+
+/// Gives the simulated account's person this policy and no other.
+fn bind(house: &House, policy: &serde_json::Value) {
+    house.sim().world(|account| {
+        let own = [("printed".to_owned(), policy.clone())].into();
+        account.users.get_mut("dev").unwrap().policies = Policies { own, boundary: None };
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_policy_that_we_print_nothing_is_missing_and_with_the_doctors_part_all_is_known() {
+    for (config, target) in [(configs::SCRIPT_WAY, "prod-db"), (configs::CDK_WAY, "dev-mysql")] {
+        let house = Plan::new(config).build().await;
+        let whole = house.ctl(&["policy", "--doctor"]).await;
+        let least = house.ctl(&["policy"]).await;
+
+        bind(&house, &serde_json::from_str(whole.ok()).unwrap());
+        let asked = house.ctl(&["doctor", target]).await;
+        assert!(asked.out.ends_with("0 problems, 0 unknown.\n"), "{asked}");
+
+        bind(&house, &serde_json::from_str(least.ok()).unwrap());
+        let asked = house.ctl(&["doctor", target]).await;
+        assert_eq!(asked.code(), Some(0), "{asked}");
+        assert!(asked.out.contains("cannot know: no iam:SimulatePrincipalPolicy"), "{asked}");
     }
 }
