@@ -12,9 +12,9 @@ use std::time::Duration;
 use bastion_api::client::{Client, ClientError, EventsWanted};
 use bastion_api::{DoctorReport, Problem, ProblemKind};
 use serde::Serialize;
-use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::super::service::logs;
 use super::redact::redacted;
 use crate::clock;
 use crate::error::{Failure, explain};
@@ -126,34 +126,15 @@ async fn events(client: &Client) -> String {
 
 /// What the service manager has kept of the daemon's log.
 async fn log() -> String {
-    let mut command = if cfg!(target_os = "macos") {
-        let mut command = Command::new("log");
-        command.args(["show", "--last", "1h", "--predicate", "process == \"bastiond\""]);
-        command
-    } else {
-        let mut command = Command::new("journalctl");
-        command.args(["--user", "--unit", "bastiond", "--lines", "200", "--no-pager"]);
-        command.args(["--output", "short-iso"]);
-        command
-    };
-    command.kill_on_drop(true);
-    match timeout(LOG, command.output()).await {
-        Ok(Ok(output)) if output.status.success() => {
-            let text = String::from_utf8_lossy(&output.stdout);
-            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            last(&lines)
-        }
-        Ok(Ok(output)) => {
-            let why = String::from_utf8_lossy(&output.stderr);
-            format!("the service manager has none: {}", why.lines().last().unwrap_or_default())
-        }
-        Ok(Err(error)) => format!("the service manager cannot be asked: {error}"),
+    match timeout(LOG, logs::last(LINES)).await {
+        Ok(Ok(text)) => text,
+        Ok(Err(why)) => why,
         Err(_) => "the service manager does not answer".into(),
     }
 }
 
 fn last(lines: &[String]) -> String {
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
+    lines[lines.len().saturating_sub(LINES as usize)..].join("\n")
 }
 
 fn told<T: Serialize>(answer: Result<T, ClientError>) -> String {
@@ -187,6 +168,6 @@ fn not_written(path: &Path, error: &io::Error) -> Problem {
 /// Nobody else may read it.
 const PRIVATE: u32 = 0o600;
 /// How many lines of events and log are of use; more hide the ones that are.
-const LINES: usize = 200;
+const LINES: u32 = 200;
 /// How long a service manager may take to find its lines.
 const LOG: Duration = Duration::from_secs(5);

@@ -115,6 +115,30 @@ impl Logs {
     }
 }
 
+/// The last so many lines of the service's log as one text; else why there are none.
+pub(crate) async fn last(lines: u32) -> Result<String, String> {
+    let unasked = |error: io::Error| format!("the service manager cannot be asked: {error}");
+    match Kind::of_system() {
+        Kind::Systemd => {
+            let mut command = systemd::logs(lines, false, false).command();
+            let output = command.kill_on_drop(true).output().await.map_err(unasked)?;
+            if output.status.success() {
+                return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+            }
+            let why = String::from_utf8_lossy(&output.stderr);
+            Err(format!("there is none: {}", why.lines().last().unwrap_or_default()))
+        }
+        Kind::Launchd => {
+            let places =
+                Places::of_process().map_err(|_| "no place is known to look".to_owned())?;
+            let mut file =
+                File::open(&places.log).map_err(|error| format!("there is none: {error}"))?;
+            let seen = last_lines(&mut file, lines).map_err(unasked)?;
+            Ok(String::from_utf8_lossy(&seen).into_owned())
+        }
+    }
+}
+
 fn say(line: &str, ui: &mut Ui) -> Result<(), Failure> {
     if ui.settings().json { ui.json_line(&of_file(line)) } else { ui.data(&clean(line)) }
 }
