@@ -1,12 +1,15 @@
 use crate::ui::Look;
 
 /// Columns under titles, two spaces apart, as wide as their widest cell; where that is wider than the screen, one column
-/// is cut, and the names of the first column get a line of their own. A name is never cut: it is there to be copied.
+/// is cut, and the names of the first column get a line of their own. A name is never cut: it is there to be copied. Where
+/// even that is too wide, columns are left out.
 pub(crate) struct Table {
     titles: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
     /// The column that may be cut.
     cut: usize,
+    /// The columns that may be left out, the first one first.
+    spare: &'static [usize],
 }
 
 /// What stands under one title in one row.
@@ -19,7 +22,13 @@ pub(crate) struct Cell {
 impl Table {
     /// An empty table with these titles; where it gets too wide, the column with this number is cut.
     pub(crate) fn new(titles: Vec<&'static str>, cut: usize) -> Self {
-        Self { titles, rows: Vec::new(), cut }
+        Self { titles, rows: Vec::new(), cut, spare: &[] }
+    }
+
+    /// The same table, whose columns with these numbers may be left out on a narrow screen: the first one first.
+    pub(crate) fn sparing(mut self, spare: &'static [usize]) -> Self {
+        self.spare = spare;
+        self
     }
 
     /// Adds a row with a cell for each title.
@@ -34,6 +43,9 @@ impl Table {
         width: Option<usize>,
         paint: impl Fn(&str, Look) -> String,
     ) -> Vec<String> {
+        if let Some(narrower) = self.narrower(width) {
+            return narrower.lines(width, paint);
+        }
         let widths = self.widths(width);
         let titles: Vec<Cell> =
             self.titles.iter().map(|title| Cell::new(*title, Some(Look::Title))).collect();
@@ -47,6 +59,24 @@ impl Table {
             lines.push(line(&cells, &widths, &paint));
         }
         lines
+    }
+
+    /// The same table without the column that can be spared most, where it is too wide however much is cut.
+    fn narrower(&self, width: Option<usize>) -> Option<Self> {
+        let (spared, spare) = self.spare.split_first()?;
+        if all(&self.widths(width)) <= width? {
+            return None;
+        }
+        let without = |column: usize| column - usize::from(column > *spared);
+        let mut titles = self.titles.clone();
+        titles.remove(*spared);
+        let mut rows = self.rows.clone();
+        rows.iter_mut().for_each(|row| drop(row.remove(*spared)));
+        // Where the column is gone that may be cut, the names are left to give room.
+        let cut = if self.cut == *spared { 0 } else { without(self.cut) };
+        // The numbers of those to be spared are those of the whole table: each stands behind all that go after it.
+        debug_assert!(spare.iter().all(|column| column < spared), "from the right to the left");
+        Some(Self { titles, rows, cut, spare })
     }
 
     fn widths(&self, width: Option<usize>) -> Vec<usize> {
@@ -177,6 +207,21 @@ mod tests {
         ];
         assert_eq!(lines, expected);
         assert!(lines.iter().all(|line| line.chars().count() <= 48));
+    }
+
+    #[test]
+    fn columns_are_left_out_only_where_cutting_is_not_enough() {
+        let sparing = || table("prod-db", "30 pgAdmin, 20 psql").sparing(&[3, 2]);
+        let first = |width| sparing().lines(Some(width), plain).swap_remove(0);
+        assert_eq!(first(39), "TARGET   PORT   VISITS        IDLE");
+        assert_eq!(first(36), "TARGET   PORT   VISITS");
+        assert_eq!(first(24), "TARGET   PORT");
+        let lines = sparing().lines(Some(28), plain);
+        assert_eq!(
+            lines,
+            ["TARGET   PORT   VISITS", "prod-db  15432  30 pgAdmin…", "a        1      -"]
+        );
+        assert_eq!(sparing().lines(None, plain)[1], "prod-db  15432  30 pgAdmin, 20 psql  -");
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What is said, and where: stdout is data, stderr is talk. Colour and a line that rewrites itself are for terminals only.
 
 mod choose;
+mod fit;
+mod measure;
 mod progress;
 
-use std::env;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use bastion_api::{ErrorBody, Problem, SCHEMA_VERSION};
-use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 
 use crate::cli::Output;
@@ -15,6 +15,9 @@ use crate::error::Failure;
 use crate::words::{clean, wrap};
 
 pub(crate) use choose::Item;
+use fit::{fitted, within};
+pub(crate) use measure::width;
+use measure::{colour_welcome, height, screen};
 pub(crate) use progress::Step;
 
 /// The screen, or what stands in its place.
@@ -128,6 +131,7 @@ impl Ui {
     /// Draws a screen afresh: a table that is watched.
     pub(crate) fn screen(&mut self, lines: &[String]) -> Result<(), Failure> {
         if self.settings.out_terminal {
+            let lines = within(lines, height());
             // Home, then each line with what was behind it wiped, then all below: nothing flickers.
             let body: String = lines.iter().map(|line| format!("{line}\x1b[K\n")).collect();
             let text = format!("\x1b[H{body}\x1b[J");
@@ -136,6 +140,12 @@ impl Ui {
                 .map_err(Failure::Stdout);
         }
         lines.iter().try_for_each(|line| self.data(line))
+    }
+
+    /// Measures the screen again, which may have another size by now.
+    pub(crate) fn measure(&mut self) {
+        self.settings.width = width();
+        self.settings.table_width = screen(io::stdout());
     }
 
     /// Makes room for what [`Ui::screen`] draws.
@@ -152,7 +162,9 @@ impl Ui {
             return;
         }
         self.end_of_progress();
-        self.say(line);
+        for line in fitted(line, self.settings.width) {
+            self.say(&line);
+        }
     }
 
     /// A line of talk that belongs to a question, and is said also to who wants little talk.
@@ -293,29 +305,6 @@ impl Ui {
     }
 }
 
-/// How wide a line may be: the terminal's width where there is one, else what it usually is.
-pub(crate) fn width() -> usize {
-    screen(io::stderr()).or_else(|| screen(io::stdout())).unwrap_or(USUAL_WIDTH)
-}
-
-/// The width of the screen behind a stream, or the one that `$COLUMNS` claims.
-fn screen(stream: impl IsTerminal + std::os::fd::AsFd) -> Option<usize> {
-    let claimed = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let real = stream.is_terminal().then(|| match tcgetwinsize(stream) {
-        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
-        // A terminal that does not know: serial lines, some containers.
-        Ok(_) | Err(_) => USUAL_WIDTH,
-    });
-    real.or(claimed).map(|columns| columns.max(NARROWEST))
-}
-
-/// Whether the environment has nothing against colour (no-color.org; a dumb terminal has none).
-fn colour_welcome() -> bool {
-    let no = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-    !no && !dumb
-}
-
 fn painted(text: &str, look: Look, colour: bool) -> String {
     if !colour {
         return text.to_owned();
@@ -329,8 +318,3 @@ fn painted(text: &str, look: Look, colour: bool) -> String {
     };
     format!("\x1b[{code}m{text}\x1b[0m")
 }
-
-/// The width of a terminal since the VT100.
-const USUAL_WIDTH: usize = 80;
-/// Below this no line of ours can be laid out.
-const NARROWEST: usize = 20;

@@ -52,7 +52,8 @@ fn sums(report: &Report, by: GroupBy, ui: &Ui) -> Vec<String> {
         GroupBy::Day => "DAY",
         GroupBy::Target | GroupBy::Unknown => "TARGET",
     };
-    let mut table = Table::new(vec![what, "VISITS", "REFUSED", "TIME", "IN", "OUT", "BY"], 6);
+    let mut table = Table::new(vec![what, "VISITS", "REFUSED", "TIME", "IN", "OUT", "BY"], 6)
+        .sparing(&[6, 5, 4, 3, 2]);
     for row in &report.rows {
         let programs: Vec<String> =
             row.programs.iter().map(|(name, visits)| format!("{visits} {}", clean(name))).collect();
@@ -121,7 +122,15 @@ fn lines(record: &AuditRecord, ui: &Ui) -> Option<Vec<String>> {
     let before = head.chars().count() + what.chars().count() + 2 * GAP.len();
     let width = ui.settings().table_width.map_or(usize::MAX, |width| width.saturating_sub(before));
     let what = look.map_or(what.clone(), |look| ui.painted(&what, look));
-    let lines = wrap(&clean(&words), width.max(NARROWEST));
+    if width < NARROWEST {
+        // Not even a few words fit beside what stands before them.
+        let room = ui.settings().table_width.unwrap_or(usize::MAX).saturating_sub(INDENT.len());
+        let below = wrap(&clean(&words), room).into_iter().map(|line| format!("{INDENT}{line}"));
+        return Some(
+            std::iter::once(format!("{head}{GAP}{}", what.trim_end())).chain(below).collect(),
+        );
+    }
+    let lines = wrap(&clean(&words), width);
     let lines = lines.iter().enumerate().map(|(number, line)| match number {
         0 => format!("{head}{GAP}{what}{GAP}{line}"),
         _ => format!("{:before$}{line}", ""),
@@ -151,3 +160,5 @@ fn local(time: Timestamp) -> String {
 const GAP: &str = "  ";
 /// How much room the last column has at least, in characters: one word of it.
 const NARROWEST: usize = 16;
+/// What stands before the words where they stand below.
+const INDENT: &str = "    ";

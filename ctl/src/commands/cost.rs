@@ -46,7 +46,7 @@ fn screen(report: &Report, ui: &Ui) -> Vec<String> {
         GroupBy::Day => "DAY",
         GroupBy::Target | GroupBy::Unknown => "TARGET",
     };
-    let mut table = Table::new(vec![what, "BASTIONS", "BILLED", "COST"], 2);
+    let mut table = Table::new(vec![what, "BASTIONS", "BILLED", "COST"], 2).sparing(&[2, 1]);
     for row in &report.rows {
         table.row(cells(&clean(&row.name), &row.sum, None));
     }

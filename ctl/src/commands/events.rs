@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use super::about;
 use crate::error::Failure;
 use crate::ui::{Look, Ui};
-use crate::words::clean;
+use crate::words::{clean, wrap};
 
 /// Print what has happened, and with --follow what happens next
 #[derive(Args, Debug)]
@@ -55,10 +55,17 @@ fn words(event: &Event, ui: &Ui) -> Vec<String> {
     let time = event.time.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S");
     let target = event.target.as_deref().map(|name| format!("{}  ", clean(name)));
     let (target, message) = (target.unwrap_or_default(), clean(&event.message));
-    let mut lines = vec![format!("{time}  {target}{message}")];
+    let width = ui.settings().table_width.unwrap_or(usize::MAX);
+    let mut lines = broken(&format!("{time}  {target}{message}"), width);
     let Some(problem) = &event.problem else { return lines };
     let mut point = |label: &str, look, text: &str| {
-        lines.push(format!("{INDENT}{} {}", ui.painted(label, look), clean(text)));
+        // A hint is there to be copied.
+        let room = if look == Look::Help { usize::MAX } else { width.saturating_sub(INDENT.len()) };
+        let text = broken(&format!("{label} {}", clean(text)), room);
+        let painted = ui.painted(label, look);
+        lines.extend(
+            text.iter().map(|line| format!("{INDENT}{}", line.replacen(label, &painted, 1))),
+        );
     };
     if problem.message != event.message {
         point("error:", Look::Bad, &problem.message);
@@ -70,6 +77,17 @@ fn words(event: &Event, ui: &Ui) -> Vec<String> {
         point("hint:", Look::Help, hint);
     }
     lines
+}
+
+/// A line broken where it is too long, its further lines moved in.
+fn broken(line: &str, width: usize) -> Vec<String> {
+    if line.chars().count() <= width {
+        return vec![line.to_owned()];
+    }
+    let lines = wrap(line, width.saturating_sub(INDENT.len()));
+    let indent = |number| if number == 0 { "" } else { INDENT };
+    let moved = |(number, line): (usize, &String)| format!("{}{}", indent(number), line.trim_end());
+    lines.iter().enumerate().map(moved).collect()
 }
 
 /// What stands before the lines that say more.

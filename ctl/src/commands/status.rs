@@ -47,6 +47,7 @@ impl Status {
             if ui.settings().json {
                 ui.json_line(&report)?;
             } else {
+                ui.measure();
                 let lines = screen(&report, ui);
                 ui.screen(&lines)?;
             }
@@ -82,7 +83,7 @@ fn screen(report: &Report, ui: &Ui) -> Vec<String> {
         return vec![no_targets(report)];
     }
     let titles = vec!["TARGET", "PORT", "STATE", "VISITS", "IDLE STOP", "TODAY"];
-    let mut table = Table::new(titles, 3);
+    let mut table = Table::new(titles, 3).sparing(&[5, 4, 3, 1]);
     for target in &report.targets {
         table.row(vec![
             Cell::new(clean(&target.name), None),

@@ -5,14 +5,14 @@ use crate::screen::run;
 
 const TASK: &str = "arn:aws:ecs:ap-northeast-1:123456789012:task/neuraKnot-prod-cluster/0a1b";
 
-fn report(records: Value, rows: Value, by: Value) -> Value {
+pub(crate) fn report(records: Value, rows: Value, by: Value) -> Value {
     json!({
         "schema_version": 1, "since": "2026-01-01T00:00:00Z", "until": "2026-01-03T00:00:00Z",
         "records": records, "left_off": 0, "by": by, "rows": rows,
     })
 }
 
-fn records() -> Value {
+pub(crate) fn records() -> Value {
     let of = |record: &str, second: u32, more: Value| {
         let mut line = json!({
             "record": record, "time": format!("2026-01-02T03:04:{second:02}Z"), "target": "prod-db",

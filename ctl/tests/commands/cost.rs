@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use crate::daemon::{Answer, Daemon};
 use crate::screen::run;
 
-const TODAY: &str = "GET /v1/cost?by=target";
+pub(crate) const TODAY: &str = "GET /v1/cost?by=target";
 
 fn report(rows: Value, total: Value) -> Value {
     json!({
@@ -19,7 +19,7 @@ fn report(rows: Value, total: Value) -> Value {
     })
 }
 
-fn of_two() -> Value {
+pub(crate) fn of_two() -> Value {
     report(
         json!([
             { "name": "prod-db", "bastions": 3, "running": 1, "seconds": 7920.0, "usd": 0.0339,

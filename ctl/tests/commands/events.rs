@@ -13,7 +13,7 @@ fn event(seq: u64, kind: &str, target: Option<&str>, message: &str) -> Value {
     json!({ "seq": seq, "time": time, "target": target, "kind": kind, "message": message })
 }
 
-fn happened() -> Answer {
+pub(crate) fn happened() -> Answer {
     let mut trouble = event(4, "problem_found", Some("old-db"), "no bastion for old-db");
     trouble["problem"] = json!({
         "code": "D18", "kind": "login", "message": "no bastion for old-db",

@@ -22,6 +22,7 @@ mod help;
 mod info;
 mod init;
 mod man;
+mod narrow;
 mod open;
 mod password;
 mod policy;

@@ -161,3 +161,13 @@ fn watching_as_json_is_one_line_each_time() {
     assert_eq!(lines[1]["problem"]["code"], "C05");
     assert_eq!((lines.len(), screen.code), (2, 1));
 }
+
+#[test]
+fn more_targets_than_a_screen_has_lines_do_not_scroll_while_they_are_watched() {
+    let mut many = status([]);
+    many["targets"] = (0..50).map(|number| cold(&format!("db-{number:02}"))).collect();
+    let mut terminal = Terminal::run(&daemon(many), "status --watch", &[]);
+    terminal.until_shown("and 29 lines below").signal("INT");
+    let (seen, _) = terminal.end();
+    assert!(seen.contains("db-20") && !seen.contains("db-22"), "{seen}");
+}
