@@ -166,7 +166,8 @@ fn watching_as_json_is_one_line_each_time() {
 fn more_targets_than_a_screen_has_lines_do_not_scroll_while_they_are_watched() {
     let mut many = status([]);
     many["targets"] = (0..50).map(|number| cold(&format!("db-{number:02}"))).collect();
-    let mut terminal = Terminal::run(&daemon(many), "status --watch", &[]);
+    let daemon = daemon(many);
+    let mut terminal = Terminal::run(&daemon, "status --watch", &[]);
     terminal.until_shown("and 29 lines below").signal("INT");
     let (seen, _) = terminal.end();
     assert!(seen.contains("db-20") && !seen.contains("db-22"), "{seen}");

@@ -58,7 +58,7 @@ impl Terminal {
     /// Reads on until a screen of 80 by 24 shows this: what does not change is not written again.
     pub(crate) fn until_shown(&mut self, text: &str) -> &mut Self {
         while !shown(&self.seen).contains(text) {
-            assert!(self.read(), "it ended without {text:?}:\n{}", shown(&self.seen));
+            assert!(self.read(), "it ended without {text:?}:\n{:?}", self.seen);
         }
         self
     }
@@ -128,7 +128,9 @@ fn shown(written: &str) -> String {
                         let (row, column) = number.split_once(';').unwrap_or(("1", "1"));
                         (x, y) = (column.parse().unwrap_or(1) - 1, row.parse().unwrap_or(1) - 1);
                     }
-                    b'J' => rows = vec![vec![' '; 80]; 24],
+                    b'J' if number == "2" => rows = vec![vec![' '; 80]; 24],
+                    b'J' => rows.iter_mut().skip(y + 1).for_each(|row| row.fill(' ')),
+                    b'K' => rows[y.min(23)].iter_mut().skip(x).for_each(|cell| *cell = ' '),
                     _ => {}
                 }
             }
