@@ -77,6 +77,23 @@ impl Card {
         })
     }
 
+    /// The same for this user, where the config names none: the secret may.
+    pub(crate) fn or_user(&self, user: Option<&str>) -> Self {
+        let user = self.user.clone().or_else(|| user.map(str::to_owned));
+        Self { user, ..self.clone() }
+    }
+
+    /// What is missing, and perhaps is in the target's secret.
+    pub(crate) fn lack(&self) -> Option<String> {
+        let lacks = self.user.is_none() && self.proof == ProofKind::Secret;
+        let name = &self.name;
+        lacks.then(|| {
+            format!(
+                "nothing says who connects: user = \"…\" under [target.{name}]; its secret may know"
+            )
+        })
+    }
+
     /// What libpq is told, in the words of its connection strings. It checks the certificate's name, too: it takes the
     /// database's own name, and beside it the address at which to knock instead.
     pub(crate) fn libpq(&self) -> Vec<(&'static str, String)> {
@@ -133,13 +150,16 @@ impl Card {
     /// address than the host's.
     pub(crate) fn mysql(&self) -> Vec<(&'static str, String)> {
         let mut said = match &self.address {
-            // Without it they take a host of this machine for their own socket (D15).
+            // Without it they take a host of this machine for their own socket (D15), and a socket for nothing where a
+            // person's own option file names a host: the password would go there.
             Address::Tcp { host, port } => vec![
                 ("protocol", "TCP".to_owned()),
                 ("host", host.clone()),
                 ("port", port.to_string()),
             ],
-            Address::Unix(path) => vec![("socket", path.clone())],
+            Address::Unix(path) => {
+                vec![("protocol", "SOCKET".to_owned()), ("socket", path.clone())]
+            }
         };
         said.extend(self.user.clone().map(|user| ("user", user)));
         if let (Address::Tcp { .. }, Trust::Verify { roots, .. }) = (&self.address, &self.trust) {
@@ -325,12 +345,23 @@ mod tests {
     }
 
     #[test]
+    fn a_user_that_only_the_secret_names_is_lacked_until_it_is_asked() {
+        let card = Card { user: None, ..postgres() };
+        let lack =
+            "nothing says who connects: user = \"…\" under [target.prod-db]; its secret may know";
+        assert_eq!(card.lack().as_deref(), Some(lack));
+        assert_eq!(card.or_user(Some("amy")).lack(), None);
+        assert_eq!(Card { proof: ProofKind::Unsaid, ..card }.lack(), None);
+        assert_eq!(postgres().or_user(Some("amy")).user.as_deref(), Some("postgres"));
+    }
+
+    #[test]
     fn mysqls_programs_are_kept_from_their_own_socket() {
         assert_eq!(said(mysql().mysql()), "protocol=TCP host=127.0.0.1 port=13306 user=admin");
         let sure = Card { trust: postgres().trust, ..mysql() };
         assert!(said(sure.mysql()).ends_with("ssl-ca=/home/amy/roots.pem"));
         let socket = Card { address: Address::Unix("/run/mysql.sock".to_owned()), ..sure };
-        assert_eq!(said(socket.mysql()), "socket=/run/mysql.sock user=admin");
+        assert_eq!(said(socket.mysql()), "protocol=SOCKET socket=/run/mysql.sock user=admin");
     }
 
     #[test]

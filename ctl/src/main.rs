@@ -20,6 +20,7 @@ mod error;
 mod export;
 mod forms;
 mod handover;
+mod put;
 #[cfg(test)]
 mod schema;
 mod signals;

@@ -53,21 +53,27 @@ pub(super) async fn connect(
         Engine::Postgres | Engine::Mysql => Some(program(name, known.engine, wanted).await?),
         Engine::Other => None,
     };
-    let Reached { target, .. } = reach(client, name, &OpenRequest::default(), ui).await?;
-    let program = match program {
-        Some(program) => program,
-        None => self::program(name, target.engine, wanted).await?,
-    };
     let info = about(client, name, client.info(&[name.to_owned()], false).await).await?;
-    let contact = info.targets.first();
-    let card = contact.and_then(|contact| Card::of(contact, &info.roots));
-    let card = card.ok_or_else(|| nowhere(name))?;
-    let login = match card.proof {
+    let contact = info.targets.first().ok_or_else(|| nowhere(name))?;
+    let program = match (program, &contact.problem) {
+        (Some(program), _) => Some(program),
+        (None, None) => Some(self::program(name, contact.target.engine, wanted).await?),
+        // What it speaks could not be asked: opening it says why.
+        (None, Some(_)) => None,
+    };
+    let login = match contact.proof {
         ProofKind::Secret | ProofKind::Iam => {
             Some(about(client, name, client.password(name).await).await?)
         }
         ProofKind::Unsaid => None,
     };
+    let Reached { target, .. } = reach(client, name, &OpenRequest::default(), ui).await?;
+    let program = match program {
+        Some(program) => program,
+        None => self::program(name, target.engine, wanted).await?,
+    };
+    let card = Card::of(contact, &info.roots).ok_or_else(|| nowhere(name))?;
+    let card = card.or_user(login.as_ref().and_then(|login| login.user.as_deref()));
     if card.danger {
         ui.talk(&format!("{}: danger = true", clean(name)));
     }
@@ -104,7 +110,7 @@ pub(super) fn nowhere(name: &str) -> Failure {
 /// All of it by its environment, which a process keeps from other users.
 fn psql(program: &Program, card: &Card, login: Option<&Password>, args: Vec<OsString>) -> Command {
     let mut command = Command::new(&program.path);
-    for (name, value) in variables::of_libpq(&with_user(card, login).libpq()) {
+    for (name, value) in variables::of_libpq(&card.libpq()) {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
@@ -136,7 +142,6 @@ fn mysql(
         command.arg("--no-defaults");
     }
     command.args(first);
-    let card = with_user(card, login);
     for (name, value) in card.mysql() {
         command.arg(format!("--{name}={value}"));
     }
@@ -146,7 +151,8 @@ fn mysql(
         // An authority's file implies TLS.
         (Trust::Require | Trust::Prefer | Trust::Verify { .. }, _) => {}
     }
-    if card.proof == ProofKind::Iam {
+    // MariaDB's own sends a token without being told to, and grumbles where it is.
+    if (card.proof, program.kind) == (ProofKind::Iam, Kind::Mysql) {
         command.arg("--enable-cleartext-plugin");
     }
     if let Some(database) = &card.database {
@@ -157,12 +163,6 @@ fn mysql(
     }
     command.args(rest);
     command
-}
-
-/// Where the config names no user, the secret may.
-fn with_user(card: &Card, login: Option<&Password>) -> Card {
-    let user = card.user.clone().or_else(|| login.and_then(|login| login.user.clone()));
-    Card { user, ..card.clone() }
 }
 
 /// The person's own option file, where it holds a password.
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_secret_names_the_user_that_the_config_does_not() {
-        let card = Card { user: None, ..examples::postgres() };
+        let card = Card { user: None, ..examples::postgres() }.or_user(login().user.as_deref());
         let (_, env) = told(&psql(&program(Kind::Psql), &card, Some(&login()), Vec::new()));
         assert!(env.contains(&"PGUSER=amy".to_owned()), "{env:?}");
     }
@@ -231,13 +231,19 @@ mod tests {
             assert_eq!(env, ["MYSQL_PWD=hunter2"]);
             args.join(" ")
         };
-        let words = "--enable-cleartext-plugin --database=app -e select 1";
+        let words = "--database=app -e select 1";
         let place = "--defaults-file=/x --protocol=TCP --host=127.0.0.1 --port=13306 --user=admin";
-        assert_eq!(args(Kind::Mysql, &card), format!("{place} --ssl-mode=REQUIRED {words}"));
+        assert_eq!(
+            args(Kind::Mysql, &card),
+            format!("{place} --ssl-mode=REQUIRED --enable-cleartext-plugin {words}")
+        );
         assert_eq!(args(Kind::Mariadb, &card), format!("{place} --ssl {words}"));
         let sure = Card { trust: examples::postgres().trust, ..card };
         let roots = "--ssl-ca=/home/amy/roots.pem";
-        assert_eq!(args(Kind::Mysql, &sure), format!("{place} {roots} {words}"));
+        assert_eq!(
+            args(Kind::Mysql, &sure),
+            format!("{place} {roots} --enable-cleartext-plugin {words}")
+        );
     }
 
     #[test]

@@ -55,17 +55,25 @@ pub(crate) struct Exports<'a> {
 
 impl Env {
     pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
-        let (info, card) = contact_of(client, &self.target).await?;
-        let mut set = variables::of_shell(&card, self.verify_full);
-        if self.with_password {
+        let (info, mut card) = contact_of(client, &self.target).await?;
+        let login = if self.with_password {
             let asked = client.password(&self.target).await;
-            let login = super::about(client, &self.target, asked).await?;
+            Some(super::about(client, &self.target, asked).await?)
+        } else {
+            None
+        };
+        card = card.or_user(login.as_ref().and_then(|login| login.user.as_deref()));
+        let mut set = variables::of_shell(&card, self.verify_full);
+        if let Some(login) = login {
             set.push((variables::of_password(card.engine), Some(login.password)));
         }
         if self.verify_full && !matches!(card.trust, Trust::Verify { .. }) {
             ui.talk(&format!("{}: no certificate can be checked", clean(&card.name)));
         }
         remark_on_roots(&info, ui);
+        if let Some(lack) = card.lack() {
+            ui.talk(&clean(&format!("{}: {lack}", card.name)));
+        }
         if ui.settings().json {
             let variables = set.into_iter().map(|(name, value)| (name.to_owned(), value.into()));
             return ui.json(&Exports {

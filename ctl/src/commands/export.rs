@@ -1,6 +1,4 @@
 use std::env;
-use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bastion_api::client::Client;
@@ -14,6 +12,7 @@ use crate::address::shell;
 use crate::card::Card;
 use crate::error::Failure;
 use crate::export::Format;
+use crate::put;
 use crate::ui::Ui;
 use crate::words::{clean, count};
 
@@ -29,7 +28,7 @@ pub(crate) struct Export {
     format: Format,
     /// Only these targets; else all that the client can speak to
     targets: Vec<String>,
-    /// Into this file, not to stdout
+    /// Into this file; - is stdout, as without it
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Also where there is such a file
@@ -63,7 +62,8 @@ struct LeftOut {
 
 impl Export {
     pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
-        if let Some(file) = &self.output {
+        let file = self.output.as_deref().filter(|file| file.as_os_str() != "-");
+        if let Some(file) = file {
             self.may_write(file)?;
         }
         let asked = client.info(&self.targets, true).await;
@@ -92,12 +92,16 @@ impl Export {
         }
         cards.sort_by(|one, other| (&one.group, &one.name).cmp(&(&other.group, &other.name)));
         let content = self.format.write(&cards, &password_line);
-        let file = self.output.as_deref();
         if let Some(file) = file {
             write(file, &content)?;
         }
         let file = file.map(|file| file.display().to_string());
         remark_on_roots(&told, ui);
+        for card in &cards {
+            if let Some(lack) = card.lack() {
+                ui.talk(&clean(&format!("{}: {lack}", card.name)));
+            }
+        }
         if ui.settings().json {
             return ui.json(&Exported {
                 schema_version: SCHEMA_VERSION,
@@ -127,7 +131,7 @@ impl Export {
 
     /// What a person has written, or another program, is not ours to replace.
     fn may_write(&self, file: &Path) -> Result<(), Failure> {
-        if self.force || !file.exists() {
+        if self.force || !put::replaces(file) {
             return Ok(());
         }
         let message = format!("{} is there already", file.display());
@@ -158,15 +162,10 @@ fn password_line(card: &Card) -> String {
     }
 }
 
-/// Beside and renamed, so that whoever reads it finds it whole.
 fn write(file: &Path, content: &str) -> Result<(), Failure> {
-    let failed = |err: io::Error| {
+    put::put(file, content.as_bytes()).map_err(|err| {
         let message = format!("cannot write {}", file.display());
         let problem = Problem::new("C24", ProblemKind::Failed, message);
-        Failure::from(problem.because(err.to_string()))
-    };
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
-    let written = fs::File::create(&beside).and_then(|mut to| to.write_all(content.as_bytes()));
-    written.and_then(|()| fs::rename(&beside, file)).map_err(failed)
+        problem.because(err.to_string()).into()
+    })
 }

@@ -144,6 +144,7 @@ fn remarks(contact: &Contact, card: &Card) -> Vec<String> {
         }
         ProofKind::Unsaid => {}
     }
+    said.extend(card.lack());
     if card.danger {
         said.push("danger = true".to_owned());
     }

@@ -7,7 +7,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::daemon::{Answer, Daemon};
-use crate::samples::{cold, contact, info, mysql_contact, ready, starting, status};
+use crate::samples::{
+    cold, contact, info, mysql_contact, problem, ready, starting, status, targets,
+};
 use crate::screen::{Screen, command, finish, run};
 use crate::terminal::Terminal;
 
@@ -139,8 +141,49 @@ fn nothing_is_started_for_a_client_of_another_engine() {
 
 #[test]
 fn an_engine_without_a_client_is_opened_by_hand() {
-    let daemon = daemon(&cold("cache"), info([contact("cache")]));
+    let mut told = contact("cache");
+    told["target"]["engine"] = json!("other");
+    let daemon = daemon(&cold("cache"), info([told]));
     run(&daemon, "connect cache").is("connect_other");
+    assert_eq!(
+        daemon.heard(),
+        ["GET /v1/status", "GET /v1/info?targets=cache"],
+        "nothing is opened"
+    );
+}
+
+#[test]
+fn nothing_is_started_for_a_password_that_is_not_there() {
+    let gone = problem("D32", "not_found", "no such secret for prod-db");
+    let daemon = Daemon::new([
+        ("GET /v1/status", Answer::json(&status([cold_postgres()]))),
+        ("GET /v1/info?targets=prod-db", Answer::json(&info([contact("prod-db")]))),
+        ("GET /v1/targets/prod-db/password", Answer::status(404, &gone)),
+        ("GET /v1/targets", Answer::json(&targets(["prod-db"]))),
+    ]);
+    install(&daemon, "psql", TELLS);
+    let screen = called(&daemon, "psql prod-db", &[]);
+    assert_eq!((screen.code, screen.out.as_str()), (6, ""), "{}", screen.err);
+    assert!(!daemon.heard().iter().any(|call| call.starts_with("POST")), "{:?}", daemon.heard());
+}
+
+fn cold_postgres() -> Value {
+    let mut target = cold("prod-db");
+    target["engine"] = json!("postgres");
+    target
+}
+
+#[test]
+fn mysql_goes_to_the_socket_and_not_to_the_host_of_an_option_file() {
+    let mut target = starting("dev-mysql");
+    (target["state"], target["addresses"]) = (json!("ready"), json!(["unix:/run/x/mysql.sock"]));
+    let mut told = mysql_contact("dev-mysql");
+    told["target"]["addresses"] = target["addresses"].clone();
+    let daemon = daemon(&target, info([told]));
+    install(&daemon, "mysql", TELLS);
+    let screen = called(&daemon, "mysql dev-mysql", &[]);
+    let words = "[--protocol=SOCKET]\n[--socket=/run/x/mysql.sock]\n";
+    assert!(screen.out.contains(words), "{}{}", screen.out, screen.err);
 }
 
 #[test]

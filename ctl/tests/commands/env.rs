@@ -32,6 +32,19 @@ fn the_password_is_there_where_it_is_asked_for_and_a_shell_reads_it_as_it_is() {
 }
 
 #[test]
+fn a_user_that_only_the_secret_names_is_set_with_the_password_and_else_said_to_be_missing() {
+    let mut told = contact("prod-db");
+    told["target"]["user"] = Value::Null;
+    let daemon = daemon("prod-db", info([told]));
+    let with = run(&daemon, "env prod-db --with-password");
+    assert!(with.out.contains("export PGUSER=postgres\n"), "{}", with.out);
+    assert_eq!(with.err, "");
+    let without = run(&daemon, "env prod-db");
+    assert!(without.out.contains("unset PGUSER\n"), "{}", without.out);
+    assert!(without.err.contains("prod-db: nothing says who connects"), "{}", without.err);
+}
+
+#[test]
 fn fish_has_words_of_its_own() {
     run(&daemon("prod-db", info([contact("prod-db")])), "env prod-db --shell fish").is("env_fish");
 }

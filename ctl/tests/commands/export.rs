@@ -86,6 +86,17 @@ fn a_file_is_written_once_and_replaced_only_by_force() {
 }
 
 #[test]
+fn what_lies_beside_the_file_is_left_alone_and_a_dash_is_stdout() {
+    let daemon = daemon();
+    fs::write(daemon.dir().join("service.conf.new"), "mine").unwrap();
+    run(&daemon, "export pgservice --output service.conf");
+    assert_eq!(fs::read_to_string(daemon.dir().join("service.conf.new")).unwrap(), "mine");
+    let printed = run(&daemon, "export pgservice --output -");
+    assert!(printed.out.contains("[prod-db]"), "{}", printed.err);
+    assert!(!daemon.dir().join("-").exists());
+}
+
+#[test]
 fn only_the_targets_that_were_named_are_asked_about() {
     let call = "GET /v1/info?targets=prod-db,stg&accounts=true";
     let daemon = Daemon::new([(call, Answer::json(&info([contact("prod-db"), contact("stg")])))]);

@@ -84,7 +84,7 @@ fn a_name_that_some_resource_refuses_is_refused_before_anything_is_written() {
 fn a_place_that_cannot_be_written_is_told() {
     let screen = run(&daemon(), "init --stack nowhere/stack.yaml");
     assert_eq!(screen.code, 1);
-    assert!(screen.err.contains("nowhere/stack.yaml cannot be written"), "{}", screen.err);
+    assert!(screen.err.contains("cannot write nowhere/stack.yaml"), "{}", screen.err);
 }
 
 #[test]

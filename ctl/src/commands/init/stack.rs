@@ -3,8 +3,8 @@
 mod costs;
 mod template;
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bastion_api::{Problem, ProblemKind, SCHEMA_VERSION};
@@ -15,6 +15,7 @@ use self::costs::Cost;
 use self::template::Wanted;
 use crate::address::shell;
 use crate::error::Failure;
+use crate::put;
 use crate::ui::Ui;
 use crate::words::{clean, dollars, wrap};
 
@@ -111,27 +112,16 @@ impl Stack {
     /// Writes the file, unless it holds the very same, and never over something else.
     fn put(&self, file: &Path, template: &str) -> Result<bool, Failure> {
         let failed = |error: io::Error| cannot_write(file, &error);
-        match fs::read(file) {
-            Ok(there) if there == template.as_bytes() => return Ok(false),
-            Ok(_) if !self.force => return Err(something_else(file).into()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error).into()),
+        if put::replaces(file) {
+            let there = fs::read(file).map_err(failed)?;
+            if there == template.as_bytes() {
+                return Ok(false);
+            }
+            if !self.force {
+                return Err(something_else(file).into());
+            }
         }
-        // Beside and renamed: whoever reads it meanwhile finds the old one or the new one, whole.
-        let mut beside = file.as_os_str().to_owned();
-        beside.push(format!(".{}", std::process::id()));
-        let put = || {
-            let mut new = OpenOptions::new().write(true).create_new(true).open(&beside)?;
-            new.write_all(template.as_bytes())?;
-            new.sync_all()?;
-            fs::rename(&beside, file)
-        };
-        put().map(|()| true).map_err(|error| {
-            // What is left of it is of no use to anybody.
-            fs::remove_file(&beside).ok();
-            failed(error).into()
-        })
+        put::put(file, template.as_bytes()).map(|()| true).map_err(|error| failed(error).into())
     }
 }
 
@@ -253,7 +243,7 @@ fn something_else(file: &Path) -> Problem {
 }
 
 fn cannot_write(file: &Path, error: &io::Error) -> Problem {
-    let message = format!("{} cannot be written", file.display());
+    let message = format!("cannot write {}", file.display());
     Problem::new("C24", ProblemKind::Failed, message).because(error.to_string())
 }
 
