@@ -121,11 +121,12 @@ pub(crate) fn postgres_socket(path: &str) -> (String, Option<String>) {
     (dir.to_owned(), port)
 }
 
-/// Without `--protocol=TCP` MySQL's client takes a host of this machine for its own socket (D15).
+/// Without `--protocol` MySQL's client takes a host of this machine for its own socket (D15), and goes to the host that
+/// a person's own option file names in place of a socket.
 fn mysql(address: &Address, user: Option<&str>, database: Option<&str>) -> String {
     let mut line = match address {
         Address::Tcp { host, port } => format!("mysql --protocol=TCP -h {host} -P {port}"),
-        Address::Unix(path) => format!("mysql --socket={}", shell(path)),
+        Address::Unix(path) => format!("mysql --protocol=SOCKET --socket={}", shell(path)),
     };
     if let Some(user) = user {
         line.push_str(&format!(" -u {} -p", shell(user)));
@@ -214,6 +215,9 @@ mod tests {
         let target = target("mysql", &["127.0.0.1:13306"], "shop", "amy");
         let expected = "mysql --protocol=TCP -h 127.0.0.1 -P 13306 -u amy -p shop";
         assert_eq!(line(&target).unwrap(), expected);
+        let address = Address::Unix("/run/x/mysql.sock".to_owned());
+        let expected = "mysql --protocol=SOCKET --socket=/run/x/mysql.sock -u amy -p shop";
+        assert_eq!(client_line(&target, &address).unwrap(), expected);
     }
 
     #[test]

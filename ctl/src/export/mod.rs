@@ -82,8 +82,9 @@ impl Format {
                 format!("psql: PGSERVICEFILE={} psql service={first}", at("FILE")),
                 "or append it to ~/.pg_service.conf, and say service=… only".to_owned(),
             ],
+            // Not as an extra file: a person's own ~/.my.cnf is read after that, and would win.
             Self::Mycnf => vec![format!(
-                "mysql: mysql --defaults-extra-file={} --defaults-group-suffix=_{first} -p",
+                "mysql: mysql --defaults-file={} --defaults-group-suffix=_{first} -p",
                 at("FILE")
             )],
             Self::Dbeaver => vec![

@@ -9,7 +9,7 @@ use crate::card::{Card, PATIENCE_SECONDS};
 pub(super) fn write(cards: &[Card]) -> String {
     let mut file = String::from(
         "# Targets of bastiond, by bastionctl export mycnf. No password is here.\n\
-         # mysql --defaults-extra-file=THIS_FILE --defaults-group-suffix=_TARGET -p\n",
+         # mysql --defaults-file=THIS_FILE --defaults-group-suffix=_TARGET -p\n",
     );
     for card in cards {
         let name = &card.name;

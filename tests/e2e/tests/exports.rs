@@ -63,8 +63,11 @@ async fn a_service_that_cannot_be_served_tells_why_inside_the_tls_that_it_verifi
 async fn mariadbs_client_reads_the_group_of_a_target() {
     let house = Plan::new(configs::MYSQL_BY_TASK).mariadb().build().await;
     let file = export(&house, "mycnf").await;
+    // A person's own, which leads elsewhere.
+    fs::create_dir_all(house.path("home")).unwrap();
+    fs::write(house.path("home/.my.cnf"), "[client]\nhost=10.9.9.9\nuser=bob\n").unwrap();
     let mut client = house.inside(&mariadb_programs().client);
-    client.arg(format!("--defaults-extra-file={}", file.display()));
+    client.arg(format!("--defaults-file={}", file.display()));
     client.args(["--defaults-group-suffix=_shop", "-NBe", "SELECT DATABASE(), CURRENT_USER()"]);
     client.env("MYSQL_PWD", MARIADB.password);
     let asked = Running::start(&mut client).finish().await;
