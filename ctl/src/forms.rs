@@ -198,12 +198,22 @@ fn in_docker(client: &'static str, line: Option<String>, card: &Card, contact: &
             None
         }
         None => {
-            let port = contact.target.port.unwrap_or_default();
-            let key = format!("listen = [{port}, \"docker\"]");
+            let key = match contact.target.port {
+                Some(port) => format!("listen = [{port}, \"docker\"]"),
+                None => format!("listen = [\"unix\", {}, \"docker\"]", usual_port(card.engine)),
+            };
             Some(format!("{key} under [target.{}] lets containers in", card.name))
         }
     };
     Form { client, note, fields: form.0, lines: line.into_iter().collect() }
+}
+
+/// A port for a target that has none yet, as `init` would begin to look for one.
+fn usual_port(engine: Engine) -> u16 {
+    match engine {
+        Engine::Postgres | Engine::Other => 15432,
+        Engine::Mysql => 13306,
+    }
 }
 
 fn password_line(card: &Card) -> String {
@@ -268,5 +278,10 @@ mod tests {
         assert!(adminer.lines.is_empty());
         let note = "listen = [13306, \"docker\"] under [target.dev-mysql] lets containers in";
         assert_eq!(adminer.note.as_deref(), Some(note));
+        let mut portless = contact(None);
+        portless.target.port = None;
+        let note =
+            "listen = [\"unix\", 13306, \"docker\"] under [target.dev-mysql] lets containers in";
+        assert_eq!(of(&mysql(), &portless).last().unwrap().note.as_deref(), Some(note));
     }
 }

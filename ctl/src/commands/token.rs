@@ -1,5 +1,6 @@
 use bastion_api::client::Client;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::about;
 use crate::error::Failure;
@@ -16,7 +17,7 @@ pub(crate) struct Token {
     /// The target, as the config names it
     target: String,
     /// For whom, where it is not the target's own user
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     user: Option<String>,
 }
 

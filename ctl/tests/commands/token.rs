@@ -29,3 +29,11 @@ fn why_there_is_none_is_told() {
     let daemon = Daemon::new([("GET /v1/targets/prod-db/token", Answer::status(400, &problem))]);
     run(&daemon, "token prod-db").is("token_no_user");
 }
+
+#[test]
+fn nobody_is_no_user() {
+    let daemon = Daemon::new([]);
+    let screen = run(&daemon, "token prod-db --user=");
+    assert_eq!((screen.code, screen.out.as_str()), (2, ""), "{}", screen.err);
+    assert!(daemon.heard().is_empty());
+}
