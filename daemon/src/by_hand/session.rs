@@ -51,7 +51,11 @@ pub(super) fn connect(facts: &Facts, aws: &Aws) -> ByHandStep {
         None => client,
     };
     match facts.engine {
-        Engine::Postgres => step.commands.push(with("PGPASSWORD", psql(facts))),
+        Engine::Postgres => {
+            // A token is never sent in the clear.
+            let tls = if facts.proof == Some(Proof::Iam) { "PGSSLMODE=require " } else { "" };
+            step.commands.push(with("PGPASSWORD", format!("{tls}{}", psql(facts))));
+        }
         Engine::Mysql => {
             // A token goes to the server as it is, over TLS: MySQL's own client has to be told that it may.
             let token = facts.proof == Some(Proof::Iam);
@@ -125,11 +129,16 @@ fn password(facts: &Facts, aws: &Aws, step: &mut ByHandStep) -> Option<String> {
         "SecretString",
     );
     step.commands.push(kept("SECRET", &command));
-    if facts.user.is_none() {
-        step.commands.push("DB_USER=$(jq -r .username <<<\"$SECRET\")".to_owned());
+    if facts.user.is_none() && facts.engine != Engine::Other {
+        step.commands.push(format!("DB_USER=$({})", of_secret(USER_OF)));
     }
     step.comments.push("a secret is JSON with a password, or the password itself".to_owned());
-    Some(format!("jq -Rrs '{PASSWORD_OF}' <<<\"$SECRET\""))
+    Some(of_secret(PASSWORD_OF))
+}
+
+/// A part of the secret. Through a pipe: what stands behind `<<<` older shells keep in a file.
+fn of_secret(part: &str) -> String {
+    format!("printf %s \"$SECRET\" | jq -Rrs '{part}'")
 }
 
 /// The name of the secret that RDS manages, as one word for the shell.
@@ -190,3 +199,5 @@ fn user(facts: &Facts) -> Option<String> {
 
 /// As bastiond reads a secret: the password of a JSON object, else the text as it is.
 const PASSWORD_OF: &str = ". as $text | (fromjson? | objects | .password) // $text";
+/// And the user, where it is such an object.
+const USER_OF: &str = "fromjson? | objects | .username // empty";
