@@ -49,15 +49,12 @@ pub(super) fn worlds() -> Vec<World> {
         World::by_profile("the role wants an MFA code", &["D28"])
             .home(|house| mfa(house, "prod"))
             .told(&["arn:aws:iam::123456789012:mfa/dev", "credential_process"]),
-        World::by_profile("the role behind a profile's own keys wants an MFA code", &["D28"]).home(
-            |house| {
+        World::by_profile("a role on the way to the profile's own wants an MFA code", &["D28"])
+            .home(|house| {
                 let keys = house.keys_profile("base");
-                house.write_profiles(&format!(
-                    "{keys}{}source_profile = base\n",
-                    MFA.replace("{name}", "prod")
-                ));
-            },
-        ),
+                let way = MFA.replace("{name}", "way");
+                house.write_profiles(&format!("{keys}{way}source_profile = base\n{BEHIND}"));
+            }),
         World::by_profile("the credential helper asks and asks", &["D29"])
             .home(|house| helper(house, "sleep 600"))
             .told(&["sleep", "aws sts get-caller-identity --profile prod"]),
@@ -98,14 +95,8 @@ pub(super) fn mfa(house: &House, name: &str) {
 fn helper(house: &House, command: &str) {
     let fifo = house.path("fifo");
     if command.contains("fifo") {
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &fifo,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-            0,
-        )
-        .unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
     }
     let command = command.replace("fifo", &fifo.display().to_string());
     house.write_profiles(&format!(
@@ -122,4 +113,11 @@ const MFA: &str = "[profile {name}]
 region = ap-northeast-1
 role_arn = arn:aws:iam::123456789012:role/bastion-operator-mfa
 mfa_serial = arn:aws:iam::123456789012:mfa/dev
+";
+
+/// A profile whose role is assumed from another's.
+const BEHIND: &str = "[profile prod]
+region = ap-northeast-1
+role_arn = arn:aws:iam::123456789012:role/bastion-operator
+source_profile = way
 ";
