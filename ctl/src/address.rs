@@ -126,7 +126,9 @@ pub(crate) fn postgres_socket(path: &str) -> (String, Option<String>) {
 fn mysql(address: &Address, user: Option<&str>, database: Option<&str>) -> String {
     let mut line = match address {
         Address::Tcp { host, port } => format!("mysql --protocol=TCP -h {host} -P {port}"),
-        Address::Unix(path) => format!("mysql --protocol=SOCKET --socket={}", shell(path)),
+        Address::Unix(path) => {
+            format!("mysql --protocol=SOCKET -h localhost --socket={}", shell(path))
+        }
     };
     if let Some(user) = user {
         line.push_str(&format!(" -u {} -p", shell(user)));
@@ -216,7 +218,8 @@ mod tests {
         let expected = "mysql --protocol=TCP -h 127.0.0.1 -P 13306 -u amy -p shop";
         assert_eq!(line(&target).unwrap(), expected);
         let address = Address::Unix("/run/x/mysql.sock".to_owned());
-        let expected = "mysql --protocol=SOCKET --socket=/run/x/mysql.sock -u amy -p shop";
+        let expected =
+            "mysql --protocol=SOCKET -h localhost --socket=/run/x/mysql.sock -u amy -p shop";
         assert_eq!(client_line(&target, &address).unwrap(), expected);
     }
 

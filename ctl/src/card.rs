@@ -150,16 +150,19 @@ impl Card {
     /// address than the host's.
     pub(crate) fn mysql(&self) -> Vec<(&'static str, String)> {
         let mut said = match &self.address {
-            // Without it they take a host of this machine for their own socket (D15), and a socket for nothing where a
-            // person's own option file names a host: the password would go there.
+            // Without it they take a host of this machine for their own socket (D15).
             Address::Tcp { host, port } => vec![
                 ("protocol", "TCP".to_owned()),
                 ("host", host.clone()),
                 ("port", port.to_string()),
             ],
-            Address::Unix(path) => {
-                vec![("protocol", "SOCKET".to_owned()), ("socket", path.clone())]
-            }
+            // Where a person's own option file names another host, the password would go there: MariaDB's programs look
+            // at a socket only where the host is this one.
+            Address::Unix(path) => vec![
+                ("protocol", "SOCKET".to_owned()),
+                ("host", "localhost".to_owned()),
+                ("socket", path.clone()),
+            ],
         };
         said.extend(self.user.clone().map(|user| ("user", user)));
         if let (Address::Tcp { .. }, Trust::Verify { roots, .. }) = (&self.address, &self.trust) {
@@ -361,7 +364,10 @@ mod tests {
         let sure = Card { trust: postgres().trust, ..mysql() };
         assert!(said(sure.mysql()).ends_with("ssl-ca=/home/amy/roots.pem"));
         let socket = Card { address: Address::Unix("/run/mysql.sock".to_owned()), ..sure };
-        assert_eq!(said(socket.mysql()), "protocol=SOCKET socket=/run/mysql.sock user=admin");
+        assert_eq!(
+            said(socket.mysql()),
+            "protocol=SOCKET host=localhost socket=/run/mysql.sock user=admin"
+        );
     }
 
     #[test]

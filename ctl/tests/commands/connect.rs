@@ -182,7 +182,7 @@ fn mysql_goes_to_the_socket_and_not_to_the_host_of_an_option_file() {
     let daemon = daemon(&target, info([told]));
     install(&daemon, "mysql", TELLS);
     let screen = called(&daemon, "mysql dev-mysql", &[]);
-    let words = "[--protocol=SOCKET]\n[--socket=/run/x/mysql.sock]\n";
+    let words = "[--protocol=SOCKET]\n[--host=localhost]\n[--socket=/run/x/mysql.sock]\n";
     assert!(screen.out.contains(words), "{}{}", screen.out, screen.err);
 }
 

@@ -84,6 +84,18 @@ async fn mysql_is_mariadbs_client_where_that_is_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mysql_takes_the_targets_socket_wherever_the_persons_own_option_file_leads() {
+    let config = configs::MYSQL_BY_TASK.replace("{port:shop}", "\"unix\"");
+    let house = Plan::new(&config).mariadb().build().await;
+    fs::create_dir_all(house.path("home")).unwrap();
+    let other = "[client]\nhost=10.9.9.9\nport=9\nuser=bob\nconnect-timeout=1\n";
+    fs::write(house.path("home/.my.cnf"), other).unwrap();
+    let words = ["mysql", "shop", "--", "-NBe", "SELECT CURRENT_USER()"];
+    let asked = Running::start(&mut ctl(&house, &words)).finish().await;
+    assert_eq!(asked.ok(), "admin@%");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_anybodys_words_or_in_a_file_while_clients_run() {
     let house = Plan::new(&format!("{}{}", configs::SCRIPT_WAY, mysql_target()))
         .postgres()
