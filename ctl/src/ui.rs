@@ -167,6 +167,15 @@ impl Ui {
         }
     }
 
+    /// A line of talk that is there to be copied: however narrow the terminal, it stays one line.
+    pub(crate) fn copied(&mut self, line: &str) {
+        if self.settings.quiet {
+            return;
+        }
+        self.end_of_progress();
+        self.say(line);
+    }
+
     /// A line of talk that belongs to a question, and is said also to who wants little talk.
     pub(crate) fn insist(&mut self, line: &str) {
         self.end_of_progress();
@@ -224,6 +233,10 @@ impl Ui {
             io::stdin().lock().read_line(&mut answer).map(|_| answer)
         });
         let Ok(Ok(answer)) = answer.await else { return false };
+        if answer.is_empty() {
+            // The input has ended, and the cursor stands behind the question still.
+            writeln!(self.err).ok();
+        }
         matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
 

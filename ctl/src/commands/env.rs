@@ -83,7 +83,7 @@ impl Env {
             });
         }
         if ui.settings().out_terminal {
-            ui.talk(
+            ui.copied(
                 "# to set them: eval \"$(bastionctl env …)\"; in fish: bastionctl env … | source",
             );
         }

@@ -124,7 +124,7 @@ impl Export {
         }
         let shown = file.as_deref().map(shell);
         for line in self.format.advice(shown.as_deref(), &cards) {
-            ui.talk(&clean(&line));
+            ui.copied(&clean(&line));
         }
         Ok(())
     }

@@ -208,7 +208,7 @@ pub(super) fn remark_on_roots(told: &Told, ui: &mut Ui) {
     ui.talk("TLS is asked for, but nobody checks whose certificate the database shows;");
     ui.talk("clients do, once they are given the authorities of RDS:");
     let (bundle, from) = (crate::address::shell(&told.roots.bundle), truststore(contact));
-    ui.talk(&clean(&format!("  curl -fo {bundle} {from}")));
+    ui.copied(&clean(&format!("  curl -fo {bundle} {from}")));
 }
 
 /// What stands before all that belongs to a client.

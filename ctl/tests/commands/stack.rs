@@ -1,7 +1,7 @@
 use std::fs;
 
 use crate::daemon::Daemon;
-use crate::screen::run;
+use crate::screen::{command, finish, run};
 
 fn daemon() -> Daemon {
     Daemon::new([])
@@ -16,6 +16,20 @@ fn a_template_is_written_and_what_is_to_be_done_with_it_is_said() {
     let text = fs::read_to_string(daemon.dir().join("stack.yaml")).unwrap();
     assert!(text.contains("AWS::ECS::TaskDefinition") && !text.contains("AWS::RDS"), "{text}");
     assert!(daemon.heard().is_empty(), "nobody has to be asked");
+}
+
+#[test]
+fn a_command_stays_one_line_on_a_narrow_screen() {
+    let daemon = daemon();
+    let mut narrow = command(daemon.dir(), "init --stack stack.yaml");
+    narrow.env("COLUMNS", "40");
+    let screen = finish("init --stack stack.yaml", narrow);
+    assert!(
+        screen.err.contains("  aws cloudformation wait stack-delete-complete \\\n"),
+        "{}",
+        screen.err
+    );
+    assert!(screen.err.contains("it holds: a cluster, a task definition,\n"), "{}", screen.err);
 }
 
 #[test]

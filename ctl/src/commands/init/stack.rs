@@ -157,7 +157,7 @@ fn commands(heading: &str, commands: &[String], ui: &mut Ui) {
     ui.talk("");
     ui.talk(heading);
     for line in commands.iter().flat_map(|command| command.lines()) {
-        ui.talk(&format!("  {}", clean(line)));
+        ui.copied(&format!("  {}", clean(line)));
     }
 }
 
