@@ -48,8 +48,13 @@ impl Address {
             return Some(Self::Unix(path.to_owned()));
         }
         let (host, port) = text.rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Some(Self::Tcp { host, port: port.parse().ok()? })
+        let host = match host.trim_start_matches('[').trim_end_matches(']') {
+            // All of this machine's addresses are no address to go to: its own is one of them.
+            "0.0.0.0" => "127.0.0.1",
+            "::" => "::1",
+            one => one,
+        };
+        Some(Self::Tcp { host: host.to_owned(), port: port.parse().ok()? })
     }
 }
 
@@ -231,6 +236,14 @@ mod tests {
         assert_eq!(line(&target).unwrap(), expected);
         let address = Address::of(&target).unwrap();
         assert_eq!(url(&target, &address).unwrap(), "postgresql://o%27hara@127.0.0.1:1/my%20%24db");
+    }
+
+    #[test]
+    fn a_target_on_all_addresses_is_found_on_this_machines_own() {
+        let at = |address: &str| Address::preferred(&[address.to_owned()]).unwrap().text();
+        assert_eq!(at("0.0.0.0:15432"), "127.0.0.1:15432");
+        assert_eq!(at("[::]:15432"), "[::1]:15432");
+        assert_eq!(at("10.0.0.7:15432"), "10.0.0.7:15432");
     }
 
     #[test]
