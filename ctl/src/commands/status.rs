@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bastion_api::client::Client;
+use bastion_api::client::{Client, ClientError};
 use bastion_api::paths::{self, Env};
 use bastion_api::{State, Status as Report, TargetStatus, VisitStatus};
 use clap::Args;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::unknown;
-use crate::error::Failure;
+use crate::error::{self, Failure};
 use crate::table::{Cell, Table};
 use crate::ui::{Look, Ui};
 use crate::words::{clean, count, dollars, duration, whole, wrap};
@@ -38,7 +38,14 @@ impl Status {
         let mut first = true;
         loop {
             tick.tick().await;
-            let report = self.report(client).await?;
+            let report = match self.report(client).await {
+                // Whoever looks at a screen wants to see it come back; a script is to hear of it.
+                Err(Failure::Client(error)) if !first && lasts(ui) && is_away(&error) => {
+                    ui.screen(&away(error))?;
+                    continue;
+                }
+                report => report?,
+            };
             let apart = !first && !ui.settings().json && !ui.settings().out_terminal;
             if apart {
                 ui.data("")?;
@@ -75,6 +82,23 @@ impl Status {
         }
         screen(report, ui).iter().try_for_each(|line| ui.data(line))
     }
+}
+
+/// Whether what is watched stays on a screen that somebody looks at.
+fn lasts(ui: &Ui) -> bool {
+    ui.settings().out_terminal && !ui.settings().json
+}
+
+/// Whether a daemon that is stopped, or started anew, answers so.
+fn is_away(error: &ClientError) -> bool {
+    matches!(error, ClientError::NotRunning { .. } | ClientError::Lost { .. })
+}
+
+/// In place of the table while no daemon answers.
+fn away(error: ClientError) -> Vec<String> {
+    let problem = error::explain(error);
+    let hints = problem.hints.iter().map(|hint| format!("  {}", clean(hint)));
+    std::iter::once(format!("{}; waiting for it", clean(&problem.message))).chain(hints).collect()
 }
 
 /// The table, and below it what is wrong with each target, with what helps.

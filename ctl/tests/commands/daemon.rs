@@ -138,8 +138,16 @@ impl Answer {
         self
     }
 
+    /// It dies before it answers.
+    pub(crate) fn none() -> Self {
+        Self { status: 0, pieces: Vec::new(), held: false }
+    }
+
     fn write(&self, stream: &mut UnixStream) -> std::io::Result<()> {
         let status = self.status;
+        if status == 0 {
+            return Ok(());
+        }
         write!(stream, "HTTP/1.1 {status} X\r\ntransfer-encoding: chunked\r\n\r\n")?;
         for piece in &self.pieces {
             write!(stream, "{:x}\r\n{piece}\r\n", piece.len())?;

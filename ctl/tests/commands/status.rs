@@ -141,6 +141,23 @@ fn watching_shows_it_again_until_it_is_interrupted() {
 }
 
 #[test]
+fn a_daemon_that_goes_away_and_comes_back_is_watched_on() {
+    let daemon = Daemon::new([
+        ("GET /v1/status", Answer::json(&status([starting("stg-mysql")]))),
+        ("GET /v1/status", Answer::none()),
+        ("GET /v1/status", Answer::json(&status([ready("stg-mysql")]))),
+    ]);
+    let mut terminal = Terminal::run(&daemon, "status --watch", &[("NO_COLOR", "1")]);
+    terminal
+        .until("starting 11/~24 s")
+        .until("bastiond went away; waiting for it")
+        .until("ready (38 min)")
+        .signal("INT");
+    let (_, code) = terminal.end();
+    assert_eq!(code, 130);
+}
+
+#[test]
 fn watching_without_a_terminal_sets_the_tables_apart() {
     let daemon = Daemon::new([
         ("GET /v1/status", Answer::json(&status([starting("stg-mysql")]))),

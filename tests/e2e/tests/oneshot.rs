@@ -1,5 +1,7 @@
 //! What needs no bastion is answered without a daemon: bastionctl starts `bastiond --oneshot` for that one call.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 
 use bastion_e2e::clients::{Finished, Running};
