@@ -105,10 +105,12 @@ impl Init {
         if !ui.settings().json {
             told::survey(&survey, ui);
         }
-        let site = choosing::site(&self, &survey, ui).await?;
+        let others = survey::others(&self, client, &survey).await?;
+        let site = choosing::site(&self, &survey, &others, ui).await?;
         let databases = choosing::databases(&self, &survey, &site, ui).await?;
         if !ui.settings().json {
             told::site(&site, ui);
+            told::elsewhere(&databases, &site, ui);
         }
         let mut request = self.request(&survey, site, databases)?;
         let answer = client.init(&request).await?;
@@ -138,8 +140,11 @@ impl Init {
         for line in told::targets(&answer, ui) {
             ui.data(&line)?;
         }
-        let runs = self.install(client, ui).await?;
-        told::next(&answer, &survey, runs, ui);
+        // What runs reads the usual file.
+        let elsewhere = self.config.is_some() && !told::is_usual(&answer);
+        let runs = self.install(elsewhere, client, ui).await?;
+        let runs = if elsewhere { answer.running } else { runs };
+        told::next(&answer, &survey, elsewhere, runs, ui);
         Ok(())
     }
 
@@ -177,11 +182,21 @@ impl Init {
     }
 
     /// Has the service installed where that is wanted, and says whether a daemon runs.
-    async fn install(&self, client: &Client, ui: &mut Ui) -> Result<bool, Failure> {
+    async fn install(
+        &self,
+        elsewhere: bool,
+        client: &Client,
+        ui: &mut Ui,
+    ) -> Result<bool, Failure> {
         let runs = !matches!(client.health().await, Err(ClientError::NotRunning { .. }));
         let wanted = if self.service_install {
             true
-        } else if runs || self.no_service_install || service::is_installed() || !ui.can_ask() {
+        } else if runs
+            || elsewhere
+            || self.no_service_install
+            || service::is_installed()
+            || !ui.can_ask()
+        {
             false
         } else {
             ui.ask("Install bastiond as a service, so that it runs from your login on?").await

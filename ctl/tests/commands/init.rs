@@ -294,6 +294,68 @@ fn a_person_answers_by_numbers_and_sees_what_will_be_written() {
 }
 
 #[test]
+fn of_three_hundred_databases_a_screen_is_shown_and_part_of_a_name_finds_the_rest() {
+    let mut survey = one_site();
+    let all = (0..300).map(|number| database(&format!("db-{number:03}-orders"), "vpc-p"));
+    survey["databases"] = all.collect();
+    let daemon = daemon(&survey);
+    let mut terminal = Terminal::run(&daemon, "init", &[("NO_COLOR", "1")]);
+    terminal.until("and 280 more").until("numbers [all]: ").types(",\r");
+    terminal.until("such as 1,3 or 2-4").until("numbers [all]: ").types("db-29\r");
+    terminal.until("298  db-297-orders").until("numbers [all]: ").types("298-299, 1\r");
+    terminal.until("Add it? [y/N] ").types("y\r");
+    let (seen, _) = terminal.end();
+    assert!(!seen.contains("db-020-orders"), "{seen}");
+    let asked = asked(&daemon);
+    let ids: Vec<_> =
+        asked[1]["databases"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
+    assert_eq!(ids, ["db-000-orders", "db-297-orders", "db-298-orders"]);
+}
+
+#[test]
+fn what_is_named_and_is_not_there_is_told_with_what_is() {
+    let calls =
+        ["GET /v1/survey?service=bastoin", "GET /v1/survey?profile=prod&region=ap-northeast-1"];
+    let found = [survey([]), survey([service(), web()])].map(|one| Answer::json(&one));
+    let [first, second] = found;
+    let daemon = Daemon::new([(calls[0], first), (calls[1], second)]);
+    run(&daemon, "init --service bastoin").is("init_misspelt");
+}
+
+#[test]
+fn what_may_not_be_listed_is_told_once_with_all_that_is_to_be_granted_and_can_be_named() {
+    let mut nothing = survey([]);
+    let unknown = |what: &str, action: &str| {
+        let mut problem = problem("D19", "not_permitted", &format!("cannot know the {what}"));
+        problem["problem"]["hints"] = json!([format!("grant {action}")]);
+        problem["problem"].clone()
+    };
+    nothing["unknown"] = json!([
+        unknown("clusters", "ecs:ListClusters"),
+        unknown("task definitions", "ecs:ListTaskDefinitionFamilies"),
+    ]);
+    let daemon = Daemon::new([("GET /v1/survey", Answer::json(&nothing))]);
+    run(&daemon, "init").is("init_denied");
+}
+
+#[test]
+fn a_database_in_another_network_is_remarked_upon_and_another_file_is_what_a_daemon_is_started_with()
+ {
+    let answer = |written| {
+        let mut answer = answer(TEXT, written, false);
+        answer["config"] = json!("/home/amy/other.toml");
+        Answer::json(&answer)
+    };
+    let daemon = Daemon::new([
+        ("GET /v1/survey", Answer::json(&one_site())),
+        ("POST /v1/init", answer(false)),
+        ("POST /v1/init", answer(true)),
+        health(),
+    ]);
+    run(&daemon, "init --config other.toml --database dev-db").is("init_other_file");
+}
+
+#[test]
 fn who_leaves_leaves_nothing_behind() {
     for (typed, code) in [("n\r", 1), ("\r", 1), ("\x04", 1), ("\x03", 130)] {
         let daemon = daemon(&one_site());

@@ -1,5 +1,7 @@
 //! What is chosen of a survey: by flags, else because there is nothing else, else by a person at a terminal.
 
+use std::collections::BTreeSet;
+
 use bastion_api::{
     DatabaseChoice, DatabaseKind, Problem, ProblemKind, Selection, SiteChoice, SiteFlaw, Survey,
 };
@@ -10,8 +12,13 @@ use crate::ui::{Item, Ui};
 use crate::words::near;
 
 /// The place for bastions, complete.
-pub(super) async fn site(init: &Init, survey: &Survey, ui: &mut Ui) -> Result<SiteChoice, Failure> {
-    let fit = fitting(init, survey)?;
+pub(super) async fn site(
+    init: &Init,
+    survey: &Survey,
+    others: &[SiteChoice],
+    ui: &mut Ui,
+) -> Result<SiteChoice, Failure> {
+    let fit = fitting(init, survey, others)?;
     let mut kinds: Vec<&SiteChoice> = Vec::new();
     for site in &fit {
         if !kinds.iter().any(|other| same_place(other, site)) {
@@ -54,10 +61,9 @@ pub(super) async fn site(init: &Init, survey: &Survey, ui: &mut Ui) -> Result<Si
     if let Some(text) = &init.security_groups {
         site.security_groups = vec![selection(text, "sg-")];
     }
-    let which = |what| format!("Which {what} for {}?", made_of(&site));
-    let subnets = some(&which("subnets"), "--subnets", &site.subnets, ui).await?;
-    let groups =
-        some(&which("security group"), "--security-groups", &site.security_groups, ui).await?;
+    let subnets = some(&site, "subnets", "--subnets", &site.subnets, survey, ui).await?;
+    let (what, flag) = ("security group", "--security-groups");
+    let groups = some(&site, what, flag, &site.security_groups, survey, ui).await?;
     (site.subnets, site.security_groups) = (vec![subnets], vec![groups]);
     Ok(site)
 }
@@ -119,21 +125,32 @@ pub(super) fn said_by(question: &str, flag: &str, items: &[Item]) -> Problem {
 }
 
 async fn some(
-    question: &str,
+    site: &SiteChoice,
+    what: &str,
     flag: &str,
     all: &[Selection],
+    survey: &Survey,
     ui: &mut Ui,
 ) -> Result<Selection, Failure> {
+    let question = format!("Which {what} for {}?", made_of(site));
+    if all.is_empty() {
+        let problem = said_by(&question, flag, &[]).because(format!("no {what} were found for it"));
+        return Err(also_unknown(problem, survey).into());
+    }
     let items: Vec<Item> = all.iter().map(|one| Item::plain(words(one))).collect();
-    Ok(all[one(question, flag, &items, ui).await?].clone())
+    Ok(all[one(&question, flag, &items, ui).await?].clone())
 }
 
 /// Places without flaws. A service that is scaled to zero is one only for who names it.
-fn fitting<'a>(init: &Init, survey: &'a Survey) -> Result<Vec<&'a SiteChoice>, Failure> {
+fn fitting<'a>(
+    init: &Init,
+    survey: &'a Survey,
+    others: &[SiteChoice],
+) -> Result<Vec<&'a SiteChoice>, Failure> {
     let forgiven = |flaw: &SiteFlaw| init.service.is_some() && *flaw == SiteFlaw::ScaledToZero;
     let fits = |site: &&SiteChoice| site.flaws.iter().all(forgiven);
     let fit: Vec<&SiteChoice> = survey.sites.iter().filter(fits).collect();
-    if fit.is_empty() { Err(nothing_suitable(init, survey).into()) } else { Ok(fit) }
+    if fit.is_empty() { Err(nothing_suitable(init, survey, others).into()) } else { Ok(fit) }
 }
 
 async fn container(init: &Init, site: &SiteChoice, ui: &mut Ui) -> Result<Option<String>, Failure> {
@@ -198,22 +215,24 @@ fn named(name: &str, survey: &Survey) -> Result<DatabaseChoice, Failure> {
 }
 
 /// Nothing that was found could be a bastion.
-fn nothing_suitable(init: &Init, survey: &Survey) -> Problem {
+fn nothing_suitable(init: &Init, survey: &Survey, others: &[SiteChoice]) -> Problem {
     let place = survey.region.as_deref().unwrap_or("this region");
-    let named = [
-        ("task definition", &init.task_definition),
-        ("service", &init.service),
-        ("cluster", &init.cluster),
-    ];
-    let named = named.into_iter().find_map(|(what, name)| Some((what, name.as_ref()?)));
+    let named = named_place(init);
     let message = match named {
-        Some((what, name)) => format!("no {what} \"{name}\" in {place} can hold bastions"),
-        None => format!("nothing in {place} can hold bastions yet"),
+        Some((what, name, _)) if survey.sites.is_empty() => {
+            format!("no {what} \"{name}\" was found in {place}")
+        }
+        Some((what, name, _)) => format!("{what} \"{name}\" in {place} cannot hold bastions"),
+        None if survey.unknown.is_empty() => format!("nothing in {place} can hold bastions yet"),
+        None => format!("nothing was found in {place} that can hold bastions"),
     };
     let mut problem = Problem::new("C51", ProblemKind::NotFound, message);
     for site in survey.sites.iter().filter(|site| !site.flaws.is_empty()).take(MOST_SHOWN) {
         let flaws: Vec<&str> = site.flaws.iter().map(|flaw| flaw.words()).collect();
         problem = problem.because(format!("{} {}", made_of(site), flaws.join(", and ")));
+    }
+    if let Some((_, name, own)) = named {
+        problem = instead(problem, name, others.iter().filter_map(own));
     }
     problem = also_unknown(problem, survey);
     let without_exec = survey.sites.iter().find(|site| site.flaws.contains(&SiteFlaw::ExecOff));
@@ -223,21 +242,59 @@ fn nothing_suitable(init: &Init, survey: &Survey) -> Problem {
              --force-new-deployment"
         ));
     }
-    if named.is_none() {
-        problem = problem
-            .hint("bastionctl init --stack bastiond.yaml  # writes a template of what it takes");
-        let others: Vec<&str> =
-            survey.regions.iter().map(String::as_str).filter(|name| *name != place).collect();
-        if !others.is_empty() {
-            problem = problem.hint(format!("look elsewhere: --region {}", others[0]));
-        }
+    if named.is_some() {
+        return problem;
     }
-    problem
+    if !survey.unknown.is_empty() {
+        let flags = "--cluster NAME --task-definition FAMILY, or --cluster NAME --service NAME";
+        problem = problem.hint(format!("name what you know: {flags}"));
+    }
+    problem =
+        problem.hint("bastionctl init --stack bastiond.yaml  # writes a template of what it takes");
+    let others = survey.regions.iter().map(String::as_str).filter(|name| *name != place);
+    match others.collect::<Vec<_>>().as_slice() {
+        [] => problem,
+        [only] => problem.hint(format!("look elsewhere: --region {only}")),
+        several => problem
+            .because(format!("the account has other regions: {}", several.join(", ")))
+            .hint("look elsewhere: --region NAME"),
+    }
+}
+
+/// The name of a place's part.
+type Own = fn(&SiteChoice) -> Option<&str>;
+
+/// What of a place was named by a flag, the narrowest first.
+pub(super) fn named_place(init: &Init) -> Option<(&'static str, &str, Own)> {
+    let named: [(&str, &Option<String>, Own); 3] = [
+        ("task definition", &init.task_definition, |site| site.task_definition.as_deref()),
+        ("service", &init.service, |site| site.service.as_deref()),
+        ("cluster", &init.cluster, |site| Some(&site.cluster)),
+    ];
+    named.into_iter().find_map(|(what, name, own)| Some((what, name.as_deref()?, own)))
+}
+
+/// What there is in place of a name that nothing has: the likeliest, else some.
+fn instead<'a>(problem: Problem, name: &str, all: impl Iterator<Item = &'a str>) -> Problem {
+    let all: BTreeSet<&str> = all.collect();
+    let near: Vec<&str> = near(name, all.iter().copied());
+    match near.as_slice() {
+        [] if all.is_empty() => problem,
+        [] => {
+            let some: Vec<&str> = all.into_iter().take(MOST_SHOWN).collect();
+            problem.because(format!("there are: {}", some.join(", ")))
+        }
+        near => problem.hint(format!("did you mean \"{}\"?", near.join("\" or \""))),
+    }
 }
 
 fn no_database(survey: &Survey, site: &SiteChoice) -> Problem {
-    let vpc = site.vpc.as_deref().unwrap_or("the network");
-    let message = format!("no database is in {vpc}, where bastions of {} run", made_of(site));
+    let message = match &site.vpc {
+        Some(vpc) => {
+            format!("no database was found in {vpc}, where bastions of {} run", made_of(site))
+        }
+        None => "no database was found".to_owned(),
+    };
     let problem = Problem::new("C51", ProblemKind::NotFound, message);
     let elsewhere = survey
         .databases
@@ -247,15 +304,29 @@ fn no_database(survey: &Survey, site: &SiteChoice) -> Problem {
     also_unknown(problem, survey).hint("name it all the same: --database rds:NAME")
 }
 
-/// What could not be looked at may be what is missing.
+/// What could not be looked at may be what is missing: told as one cause, with all that is to be granted as one hint.
 fn also_unknown(mut problem: Problem, survey: &Survey) -> Problem {
+    let own = |message: &'_ str| message.strip_prefix(CANNOT_KNOW).map(str::to_owned);
+    let (mut parts, mut grants) = (Vec::new(), Vec::new());
     for unknown in &survey.unknown {
-        problem = problem.because(unknown.message.clone());
+        match own(&unknown.message) {
+            Some(part) => parts.push(part),
+            None => problem = problem.because(unknown.message.clone()),
+        }
         for hint in &unknown.hints {
-            if !problem.hints.contains(hint) {
-                problem.hints.push(hint.clone());
+            match hint.strip_prefix(GRANT) {
+                Some(action) if !grants.contains(&action) => grants.push(action),
+                Some(_) => {}
+                None if problem.hints.contains(hint) => {}
+                None => problem.hints.push(hint.clone()),
             }
         }
+    }
+    if !parts.is_empty() {
+        problem = problem.because(format!("{CANNOT_KNOW}{}", parts.join(", ")));
+    }
+    if !grants.is_empty() {
+        problem = problem.hint(format!("{GRANT}{}", grants.join(", ")));
     }
     problem
 }
@@ -331,6 +402,9 @@ fn selection(text: &str, prefix: &str) -> Selection {
 
 /// How many of many are shown.
 const MOST_SHOWN: usize = 10;
+/// How the daemon begins what it could not look at, and what to do about it.
+const CANNOT_KNOW: &str = "cannot know the ";
+const GRANT: &str = "grant ";
 
 #[cfg(test)]
 mod tests {

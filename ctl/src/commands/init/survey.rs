@@ -1,9 +1,9 @@
 //! A look into the account, with profile and region chosen first where they are not plain.
 
 use bastion_api::client::{Client, SurveyWanted};
-use bastion_api::{Survey, SurveyOpen};
+use bastion_api::{SiteChoice, Survey, SurveyOpen};
 
-use super::choosing::{one, said_by};
+use super::choosing::{named_place, one, said_by};
 use super::{Init, gone};
 use crate::error::Failure;
 use crate::ui::{Item, Ui};
@@ -43,6 +43,23 @@ pub(super) async fn survey(init: &Init, client: &Client, ui: &mut Ui) -> Result<
             }
         }
     }
+}
+
+/// The places that nobody has named, where what was named is not there: one of them may be what is meant.
+pub(super) async fn others(
+    init: &Init,
+    client: &Client,
+    survey: &Survey,
+) -> Result<Vec<SiteChoice>, Failure> {
+    if !survey.sites.is_empty() || named_place(init).is_none() {
+        return Ok(Vec::new());
+    }
+    let wanted = SurveyWanted {
+        profile: survey.profile.clone(),
+        region: survey.region.clone(),
+        ..SurveyWanted::default()
+    };
+    Ok(client.survey(&wanted).await?.sites)
 }
 
 /// What is known from the flags, and from this shell: the daemon may have been started in another one.

@@ -1,6 +1,9 @@
 //! What is said of a survey and of what was written.
 
-use bastion_api::{InitAnswer, InitTarget, SiteChoice, Survey};
+use std::path::Path;
+
+use bastion_api::paths::{self, Env};
+use bastion_api::{DatabaseChoice, InitAnswer, InitTarget, SiteChoice, Survey};
 
 use super::choosing::{made_of, words};
 use crate::address::{Address, client_line_of};
@@ -34,6 +37,20 @@ pub(super) fn site(site: &SiteChoice, ui: &mut Ui) {
         .flatten()
     {
         paragraph(&line, ui);
+    }
+}
+
+/// The databases that are in another network than bastions: whoever has named one may know a way.
+pub(super) fn elsewhere(databases: &[DatabaseChoice], site: &SiteChoice, ui: &mut Ui) {
+    let Some(vpc) = &site.vpc else { return };
+    for database in databases {
+        if let Some(own) = database.vpc.as_ref().filter(|own| *own != vpc) {
+            let id = &database.id;
+            let words = format!(
+                "{id} is in {own}, and bastions run in {vpc}: is there a way between the two?"
+            );
+            paragraph(&words, ui);
+        }
     }
 }
 
@@ -74,7 +91,7 @@ pub(super) fn targets(answer: &InitAnswer, ui: &Ui) -> Vec<String> {
 }
 
 /// What to type next.
-pub(super) fn next(answer: &InitAnswer, survey: &Survey, runs: bool, ui: &mut Ui) {
+pub(super) fn next(answer: &InitAnswer, survey: &Survey, elsewhere: bool, runs: bool, ui: &mut Ui) {
     if survey.profile.is_none() {
         paragraph(
             "The keys of this shell were used, and the config names no profile: bastiond needs the same variables, or \
@@ -94,7 +111,9 @@ pub(super) fn next(answer: &InitAnswer, survey: &Survey, runs: bool, ui: &mut Ui
         return;
     };
     ui.talk("next:");
-    if !runs {
+    if !runs && elsewhere {
+        ui.talk(&format!("  bastiond --config {}", clean(&answer.config)));
+    } else if !runs {
         ui.talk("  bastionctl service install");
     }
     // Not wrapped: these lines are there to be copied.
@@ -105,6 +124,12 @@ pub(super) fn next(answer: &InitAnswer, survey: &Survey, runs: bool, ui: &mut Ui
     if target.password {
         ui.talk(&format!("  bastionctl connect {}", clean(&target.name)));
     }
+}
+
+/// Whether the file is the one that a daemon reads where nobody names another.
+pub(super) fn is_usual(answer: &InitAnswer) -> bool {
+    let usual = paths::config_path(None, &Env::of_process());
+    usual.is_ok_and(|usual| usual == Path::new(&answer.config))
 }
 
 fn client_line(target: &InitTarget) -> Option<String> {
