@@ -264,14 +264,22 @@ const PORTAL: &str = "sso:GetRoleCredentials";
 pub(crate) fn words(err: &(dyn Error + 'static)) -> String {
     let mut told: Vec<String> = Vec::new();
     for cause in causes(err) {
-        let text = cause.to_string();
+        let text = on_one_line(cause.to_string());
         let known = told.iter().any(|said| said.contains(&text));
         if !known && !FILLERS.contains(&text.as_str()) {
             told.retain(|said| !text.contains(said.as_str()));
             told.push(text);
         }
     }
-    if told.is_empty() { err.to_string() } else { told.join(": ") }
+    if told.is_empty() { on_one_line(err.to_string()) } else { told.join(": ") }
+}
+
+/// The SDK's list of ways to credentials that it has tried, by their names: why each did not do fills a screen.
+fn on_one_line(text: String) -> String {
+    let Some((first, rest)) = text.split_once('\n') else { return text };
+    let names = rest.lines().map(|line| line.split_once(':').map_or(line, |(name, _)| name).trim());
+    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    format!("{} {}", first.trim(), names.join(", "))
 }
 
 fn causes<'a>(err: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -187,3 +187,11 @@ fn the_words_of_a_chain_hold_no_fillers_and_nothing_twice() {
         "the credential provider was not enabled: profile `x` was not defined"
     );
 }
+
+#[test]
+fn the_ways_to_credentials_that_were_tried_are_named_on_one_line() {
+    let tried = "no credentials found in chain. Attempted:\n  Environment: the credential provider was not enabled: \
+                 environment variable not set\n  Profile: the credential provider was not enabled\n";
+    let error = CredentialsError::provider_error(tried);
+    assert_eq!(words(&error), "no credentials found in chain. Attempted: Environment, Profile");
+}
