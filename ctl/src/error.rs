@@ -31,6 +31,7 @@
 //! | C51 | what init looks for is not there, or not suitable | `init/` |
 
 use std::io;
+use std::path::Path;
 
 use bastion_api::client::{ClientError, Oddity, Tried, Why};
 use bastion_api::{Problem, ProblemKind};
@@ -109,6 +110,17 @@ pub(crate) fn explain(error: ClientError) -> Problem {
                 .because(format!("no answer to {call} in {seconds} s"))
                 .hint(restart())
         }
+        ClientError::NoProgram { program, source } => no_program(&program, &source),
+        ClientError::Ended { status } => {
+            // What else ends it is somebody's signal.
+            let kind = match status.code() {
+                Some(PANICKED) => ProblemKind::Bug,
+                Some(_) | None => ProblemKind::Failed,
+            };
+            Problem::new("C04", kind, "bastiond ended before it had answered")
+                .because(format!("bastiond --oneshot, which was started for this call: {status}"))
+                .hint("try again")
+        }
         ClientError::Lost { call, source } => {
             Problem::new("C04", ProblemKind::NotRunning, "bastiond went away")
                 .because(format!("its answer to {call} broke off: {source}"))
@@ -158,6 +170,18 @@ fn not_running(tried: &[Tried]) -> Problem {
     problem.hint(service::how_to_start()).hint(BY_HAND)
 }
 
+/// There is no daemon, and none can be started for the one call.
+fn no_program(program: &Path, error: &io::Error) -> Problem {
+    let message = "bastiond is not running, and cannot be started for this call";
+    let problem = Problem::new("C01", ProblemKind::NotRunning, message);
+    if error.kind() != io::ErrorKind::NotFound {
+        return problem.because(format!("{}: {error}", program.display()));
+    }
+    problem
+        .because("there is no bastiond beside bastionctl, and none on PATH")
+        .hint("put the two programs into one directory, or bastiond's on PATH")
+}
+
 /// How a daemon is started anew.
 fn restart() -> &'static str {
     service::how_to_restart()
@@ -175,5 +199,7 @@ fn tell(problem: &Problem, ui: &mut Ui) -> u8 {
 
 /// How a daemon is started in this terminal.
 const BY_HAND: &str = "bastiond  # in a terminal, until Ctrl-C";
+/// The exit code of a program of Rust's that has panicked.
+const PANICKED: i32 = 101;
 /// The exit code of a program that SIGPIPE kills, as a shell shows it: 128 and 13.
 const KILLED_BY_SIGPIPE: u8 = 141;

@@ -23,6 +23,7 @@ mod info;
 mod init;
 mod man;
 mod narrow;
+mod oneshot;
 mod open;
 mod password;
 mod policy;

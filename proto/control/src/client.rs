@@ -284,9 +284,23 @@ impl Client {
         else {
             return asked;
         };
-        // Without the program it stays as it was.
-        let Ok((stream, _child)) = oneshot.start() else { return asked };
-        Exchange::begin(stream, method, path, body, deadline).await?.json(deadline).await
+        let (stream, child) = match oneshot.start() {
+            Ok(started) => started,
+            // A daemon that is too old for the call is all there is.
+            Err(_) if matches!(asked, Err(ClientError::UnknownCall { .. })) => return asked,
+            Err(error) => return Err(error),
+        };
+        let answer = match Exchange::begin(stream, method, path, body, deadline).await {
+            Ok(exchange) => exchange.json(deadline).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Err(
+                error @ (ClientError::Lost { .. }
+                | ClientError::Protocol { source: Oddity::Cut, .. }),
+            ) => Err(oneshot::ended(child).await.unwrap_or(error)),
+            other => other,
+        }
     }
 
     async fn send(

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -43,6 +44,21 @@ pub enum ClientError {
         call: String,
         /// How long we waited.
         after: Duration,
+    },
+    /// No daemon answers, and the program cannot be started that would in its place.
+    #[error("starting {}", .program.display())]
+    NoProgram {
+        /// The program.
+        program: PathBuf,
+        /// Why it cannot.
+        #[source]
+        source: io::Error,
+    },
+    /// The program that was started in the daemon's place has ended without an answer.
+    #[error("bastiond --oneshot has ended without an answer: {status}")]
+    Ended {
+        /// How it ended.
+        status: ExitStatus,
     },
     /// The daemon went away in the middle of its answer.
     #[error("the daemon went away while answering {call}")]
