@@ -172,13 +172,14 @@ fn not_running(tried: &[Tried]) -> Problem {
 
 /// There is no daemon, and none can be started for the one call.
 fn no_program(program: &Path, error: &io::Error) -> Problem {
-    let message = "bastiond is not running, and cannot be started for this call";
-    let problem = Problem::new("C01", ProblemKind::NotRunning, message);
+    let problem = Problem::new("C01", ProblemKind::NotRunning, "bastiond is not running");
     if error.kind() != io::ErrorKind::NotFound {
-        return problem.because(format!("{}: {error}", program.display()));
+        return problem
+            .because(format!("nor can it be started for this call: {}: {error}", program.display()))
+            .hint(service::how_to_start());
     }
     problem
-        .because("there is no bastiond beside bastionctl, and none on PATH")
+        .because("there is no bastiond beside bastionctl, and none on PATH: it cannot be started for this call")
         .hint("put the two programs into one directory, or bastiond's on PATH")
 }
 
