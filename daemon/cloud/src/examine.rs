@@ -101,6 +101,8 @@ pub struct ContainerFacts {
     pub read_only: bool,
     /// Names of variables that it is given.
     pub variables: Vec<String>,
+    /// Where volumes are mounted in it that it may write to.
+    pub writable: Vec<String>,
     /// The log group of its `awslogs` driver.
     pub log_group: Option<String>,
 }
@@ -122,6 +124,8 @@ pub struct ServiceFacts {
     pub events: Vec<String>,
     /// Whether its tasks have ECS Exec.
     pub exec: bool,
+    /// Whether its tasks have public addresses.
+    pub public: bool,
     /// Its subnets.
     pub subnets: Vec<String>,
     /// Its security groups.
@@ -232,12 +236,16 @@ pub struct SubnetFacts {
     pub id: String,
     /// Its zone.
     pub zone: String,
-    /// Its addresses: `10.0.10.0/24`.
+    /// The account that it belongs to, which shares it with others or not; none where it is not told.
+    pub owner: Option<String>,
+    /// Its addresses: `10.0.10.0/24`; none where it has IPv6 alone.
     pub cidr: Option<String>,
     /// The route table that it uses.
     pub route_table: Option<String>,
     /// Where its default route leads, and whether that is there: `nat-…`, `igw-…`, `tgw-…`, `eni-…`.
     pub default_route: Option<RouteFacts>,
+    /// Where its other routes lead that leave the VPC and work: `tgw-…`, `pcx-…`, `vgw-…`. None is a gateway endpoint's.
+    pub other_routes: Vec<String>,
     /// Addresses that are left.
     pub free_addresses: u32,
 }
@@ -331,6 +339,10 @@ pub struct DatabaseFacts {
     pub port: Option<u16>,
     /// Whether it takes IAM tokens.
     pub iam: bool,
+    /// Whether it has a public address, too.
+    pub public: bool,
+    /// The cluster that an instance is a member of: what is done to all of it is done there.
+    pub cluster: Option<String>,
     /// What a policy calls it: `db-ABC…`, `cluster-ABC…`, `prx-…`.
     pub resource_id: Option<String>,
     /// Its whole name.

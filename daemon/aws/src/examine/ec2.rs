@@ -172,9 +172,11 @@ fn subnet_facts(subnet: &Subnet, tables: &[RouteTable], gateways: &[NatGateway])
     SubnetFacts {
         id: id.to_owned(),
         zone: subnet.availability_zone().unwrap_or_default().to_owned(),
-        cidr: subnet.cidr_block().map(str::to_owned),
+        owner: subnet.owner_id().map(str::to_owned),
+        cidr: subnet.cidr_block().filter(|block| !block.is_empty()).map(str::to_owned),
         route_table: table.and_then(RouteTable::route_table_id).map(str::to_owned),
         default_route: route.map(|route| route_facts(route, tables, gateways)),
+        other_routes: table.map(other_routes).unwrap_or_default(),
         free_addresses: subnet
             .available_ip_address_count()
             .and_then(|free| u32::try_from(free).ok())
@@ -196,6 +198,27 @@ fn table_of<'a>(tables: &'a [RouteTable], subnet: &str) -> Option<&'a RouteTable
 
 fn default_route(table: &RouteTable) -> Option<&Route> {
     table.routes().iter().find(|route| route.destination_cidr_block() == Some("0.0.0.0/0"))
+}
+
+/// Where a table leads besides its default route, as far as that is out of the VPC.
+fn other_routes(table: &RouteTable) -> Vec<String> {
+    let is_default = |route: &&Route| route.destination_cidr_block() == Some("0.0.0.0/0");
+    // The route to a gateway endpoint, for S3 or DynamoDB, leads nowhere else.
+    let of_endpoint = |route: &&Route| {
+        route.destination_prefix_list_id().is_some()
+            && route.gateway_id().is_some_and(|id| id.starts_with("vpce-"))
+    };
+    let works = |route: &&Route| route.state().is_none_or(|state| *state == RouteState::Active);
+    let others = table.routes().iter().filter(|route| !is_default(route) && !of_endpoint(route));
+    let mut ways: Vec<String> = others
+        .filter(works)
+        .filter_map(target)
+        .filter(|way| *way != LOCAL)
+        .map(str::to_owned)
+        .collect();
+    ways.sort_unstable();
+    ways.dedup();
+    ways
 }
 
 fn route_facts(route: &Route, tables: &[RouteTable], gateways: &[NatGateway]) -> RouteFacts {
@@ -231,12 +254,19 @@ fn nat_fault(gateway: &NatGateway, tables: &[RouteTable]) -> Option<String> {
         Some(NatGatewayState::Available) | None => {}
         Some(state) => return Some(state.as_str().to_owned()),
     }
-    if gateway.connectivity_type() == Some(&ConnectivityType::Private) {
-        return Some(PRIVATE.to_owned());
-    }
     // The classic slip: a NAT gateway in a subnet that has itself no way out. (A regional one stands in none.)
-    let subnet = gateway.subnet_id().filter(|id| !id.is_empty())?;
-    let route = table_of(tables, subnet).and_then(default_route);
+    let private = gateway.connectivity_type() == Some(&ConnectivityType::Private);
+    let subnet = gateway.subnet_id().filter(|id| !id.is_empty());
+    // The table of a subnet that another account keeps to itself is not shown.
+    let Some(table) = subnet.and_then(|subnet| table_of(tables, subnet)) else {
+        return private.then(|| PRIVATE.to_owned());
+    };
+    let route = default_route(table);
+    if private {
+        // Behind a transit gateway, or a firewall, there may well be a way out.
+        let on = route.and_then(target).is_some_and(|to| !to.starts_with("igw-"));
+        return (!on).then(|| PRIVATE.to_owned());
+    }
     let open = route.is_some_and(|route| {
         route.state().is_none_or(|state| *state == RouteState::Active)
             && route.nat_gateway_id().is_none()
@@ -310,8 +340,14 @@ const ALL: &str = "-1";
 /// TCP's own number, which EC2 takes for its name.
 const TCP: &str = "6";
 
+/// The route within the VPC.
+const LOCAL: &str = "local";
+
 /// A NAT gateway between private networks only.
 const PRIVATE: &str = "private";
 
 /// A NAT gateway that has no internet gateway behind it.
 const SHUT_IN: &str = "without an internet gateway";
+
+#[cfg(test)]
+mod tests;

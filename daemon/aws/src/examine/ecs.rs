@@ -8,8 +8,8 @@
 use std::time::SystemTime;
 
 use aws_sdk_ecs::types::{
-    Compatibility, Container, ContainerDefinition, DesiredStatus, LogDriver, Task, TaskDefinition,
-    TaskDefinitionStatus,
+    AssignPublicIp, Compatibility, Container, ContainerDefinition, DesiredStatus, LogDriver, Task,
+    TaskDefinition, TaskDefinitionStatus,
 };
 use bastion_cloud::{
     CloudError, ClusterFacts, ContainerFacts, DefinitionFacts, Kind, Runs, ServiceFacts, TaskFact,
@@ -71,6 +71,8 @@ pub(super) async fn service(aws: &Aws) -> Result<Option<ServiceFacts>, CloudErro
         definition: service.task_definition().unwrap_or_default().to_owned(),
         events: events.take(EVENTS).map(str::to_owned).collect(),
         exec: service.enable_execute_command(),
+        public: network.and_then(|network| network.assign_public_ip())
+            == Some(&AssignPublicIp::Enabled),
         subnets: network.map(|network| network.subnets().to_vec()).unwrap_or_default(),
         security_groups: network
             .map(|network| network.security_groups().to_vec())
@@ -150,6 +152,13 @@ fn container_facts(container: &ContainerDefinition) -> ContainerFacts {
         image: container.image().unwrap_or_default().to_owned(),
         read_only: container.readonly_root_filesystem().unwrap_or_default(),
         variables: plain.chain(secret).map(str::to_owned).collect(),
+        writable: container
+            .mount_points()
+            .iter()
+            .filter(|mount| mount.read_only() != Some(true))
+            .filter_map(|mount| mount.container_path())
+            .map(str::to_owned)
+            .collect(),
         log_group: logs.and_then(|log| log.options()?.get("awslogs-group").cloned()),
     }
 }

@@ -19,7 +19,19 @@ pub(super) async fn database_facts(
 ) -> Result<DatabaseFacts, CloudError> {
     let clients = aws.access.clients().await?;
     match database {
-        DatabaseRef::Rds(id) => Ok(of_instance(&find_instance(&clients, id).await?)),
+        DatabaseRef::Rds(id) => {
+            let instance = find_instance(&clients, id).await?;
+            let mut facts = of_instance(&instance);
+            if let Some(id) = facts.cluster.as_deref().filter(|_| !facts.iam) {
+                // Of a cluster's members IAM is a matter of the cluster's.
+                match find_cluster(&clients, id).await {
+                    Ok(cluster) => facts.iam = of_cluster(&cluster).iam,
+                    Err(error) if is_denied(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(facts)
+        }
         DatabaseRef::Aurora(id, endpoint) => {
             let cluster = find_cluster(&clients, id).await?;
             match endpoint {
@@ -82,6 +94,8 @@ fn of_instance(instance: &DbInstance) -> DatabaseFacts {
         security_groups: groups(instance.vpc_security_groups()),
         port: port.and_then(|port| u16::try_from(port).ok()),
         iam: instance.iam_database_authentication_enabled().unwrap_or_default(),
+        public: instance.publicly_accessible().unwrap_or_default(),
+        cluster: instance.db_cluster_identifier().map(str::to_owned),
         resource_id: instance.dbi_resource_id().map(str::to_owned),
         arn: instance.db_instance_arn().map(str::to_owned),
     }
@@ -95,6 +109,8 @@ fn of_cluster(cluster: &DbCluster) -> DatabaseFacts {
         security_groups: groups(cluster.vpc_security_groups()),
         port: cluster.port().and_then(|port| u16::try_from(port).ok()),
         iam: cluster.iam_database_authentication_enabled().unwrap_or_default(),
+        public: cluster.publicly_accessible().unwrap_or_default(),
+        cluster: None,
         resource_id: cluster.db_cluster_resource_id().map(str::to_owned),
         arn: cluster.db_cluster_arn().map(str::to_owned),
     }
@@ -110,7 +126,11 @@ fn of_proxy(proxy: &DbProxy) -> DatabaseFacts {
         vpc: proxy.vpc_id().map(str::to_owned),
         security_groups: proxy.vpc_security_group_ids().to_vec(),
         port: of_family(proxy).map(|(_, port)| port),
-        iam: proxy.auth().iter().any(|auth| takes_iam(auth.iam_auth())),
+        // One that goes to its database by IAM, too, lists no logins.
+        iam: proxy.auth().iter().any(|auth| takes_iam(auth.iam_auth()))
+            || proxy.default_auth_scheme() == Some("IAM_AUTH"),
+        public: false,
+        cluster: None,
         resource_id: arn.and_then(|arn| arn.rsplit(':').next()).map(str::to_owned),
         arn: arn.map(str::to_owned),
     }
@@ -128,4 +148,26 @@ fn groups(memberships: &[VpcSecurityGroupMembership]) -> Vec<String> {
 
 fn owned(text: Option<&str>) -> String {
     text.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_rds::types::{DbInstance, DbProxy};
+
+    use super::{of_instance, of_proxy};
+
+    #[test]
+    fn a_proxy_that_goes_on_by_iam_takes_tokens_though_it_lists_no_logins() {
+        let proxy = |scheme: &str| DbProxy::builder().default_auth_scheme(scheme).build();
+        assert!(of_proxy(&proxy("IAM_AUTH")).iam);
+        assert!(!of_proxy(&proxy("NONE")).iam);
+    }
+
+    #[test]
+    fn a_member_of_a_cluster_and_a_public_address_are_told() {
+        let instance =
+            DbInstance::builder().db_cluster_identifier("blue").publicly_accessible(true).build();
+        let facts = of_instance(&instance);
+        assert_eq!((facts.cluster.as_deref(), facts.public), (Some("blue"), true));
+    }
 }

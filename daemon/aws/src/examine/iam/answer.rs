@@ -89,7 +89,8 @@ impl Told {
 /// ```text
 ///   Response { Result { IsTruncated, Marker?, EvaluationResults { member { EvalActionName, EvalDecision,
 ///     MatchedStatements { member { SourcePolicyId } }, MissingContextValues { member },
-///     OrganizationsDecisionDetail { AllowedByOrganizations }, PermissionsBoundaryDecisionDetail { … } } } } }
+///     OrganizationsDecisionDetail { AllowedByOrganizations }, PermissionsBoundaryDecisionDetail { … },
+///     ResourceSpecificResults { member { MissingContextValues { member }, PermissionsBoundaryDecisionDetail { … } } } } } } }
 /// ```
 pub(super) fn page(text: &str) -> Result<Page, XmlDecodeError> {
     let mut page = Page::default();
@@ -125,22 +126,41 @@ fn evaluation(mut member: ScopedDecoder<'_, '_>) -> Result<Told, XmlDecodeError>
                     told.by.extend(text_at(statement, &["SourcePolicyId"])?);
                 }
             }
-            "MissingContextValues" => {
-                while let Some(mut key) = part.next_tag() {
-                    told.missing.push(try_data(&mut key)?.into_owned());
+            // Of a wish that names a resource, and no "*", IAM tells what it misses there and nowhere else.
+            "ResourceSpecificResults" => {
+                while let Some(mut resource) = part.next_tag() {
+                    while let Some(part) = resource.next_tag() {
+                        detail(part, &mut told)?;
+                    }
                 }
             }
-            "OrganizationsDecisionDetail" => {
-                let allowed = text_at(part, &["AllowedByOrganizations"])?;
-                told.from_above |= allowed.as_deref() == Some("false");
-            }
-            "PermissionsBoundaryDecisionDetail" => {
-                let allowed = text_at(part, &["AllowedByPermissionsBoundary"])?;
-                told.from_above |= allowed.as_deref() == Some("false");
-            }
-            _ => {}
+            _ => detail(part, &mut told)?,
         }
     }
     told.by.dedup();
+    told.missing.sort_unstable();
+    told.missing.dedup();
     Ok(told)
+}
+
+/// What is told of the action, or of its resource.
+fn detail(mut part: ScopedDecoder<'_, '_>, told: &mut Told) -> Result<(), XmlDecodeError> {
+    let name = part.start_el().local().to_owned();
+    match name.as_str() {
+        "MissingContextValues" => {
+            while let Some(mut key) = part.next_tag() {
+                told.missing.push(try_data(&mut key)?.into_owned());
+            }
+        }
+        "OrganizationsDecisionDetail" => {
+            let allowed = text_at(part, &["AllowedByOrganizations"])?;
+            told.from_above |= allowed.as_deref() == Some("false");
+        }
+        "PermissionsBoundaryDecisionDetail" => {
+            let allowed = text_at(part, &["AllowedByPermissionsBoundary"])?;
+            told.from_above |= allowed.as_deref() == Some("false");
+        }
+        _ => {}
+    }
+    Ok(())
 }

@@ -23,7 +23,7 @@ const ANSWER: &str = r#"<SimulatePrincipalPolicyResponse xmlns="https://iam.amaz
         <EvalActionName>ssm:StartSession</EvalActionName>
         <OrganizationsDecisionDetail><AllowedByOrganizations>true</AllowedByOrganizations></OrganizationsDecisionDetail>
         <ResourceSpecificResults>
-          <member><EvalResourceDecision>allowed</EvalResourceDecision><MissingContextValues><member>no</member></MissingContextValues></member>
+          <member><EvalResourceDecision>allowed</EvalResourceDecision><MissingContextValues><member>aws:SourceIp</member></MissingContextValues></member>
         </ResourceSpecificResults>
       </member>
       <member>
@@ -46,7 +46,8 @@ fn an_answer_tells_the_decision_of_each_action_and_who_made_it() {
     assert_eq!(told[0].wish.action, "ssm:StartSession");
     assert_eq!((told[0].says, told[0].from_above), (Says::Denied, false));
     assert_eq!(told[0].by, ["guard"]);
-    assert_eq!(told[0].missing, Vec::<String>::new());
+    // Of a resource that is named, IAM tells there and nowhere else what it misses.
+    assert_eq!(told[0].missing, ["aws:SourceIp"]);
     assert_eq!((told[1].says, told[1].from_above), (Says::NotAllowed, true));
     assert_eq!(told[1].missing, ["ecs:cluster"]);
     assert_eq!(told.len(), 2);
