@@ -12,6 +12,8 @@ use super::alike::{alike, best, leads_elsewhere, own_words, words};
 pub(super) struct Network {
     pub(super) vpc: String,
     pub(super) subnets: Selection,
+    /// Its subnets are on the internet: what runs there needs an address of its own to get out.
+    pub(super) public: bool,
     /// One where there is a best one; else all that could be meant.
     pub(super) groups: Vec<Selection>,
 }
@@ -35,8 +37,12 @@ impl Networks<'_> {
     /// The networks that could be meant for something of this name: one where that is beyond doubt.
     pub(super) fn fitting(&self, name: &str, hint: &Hint) -> Vec<Network> {
         let mut vpcs: BTreeMap<&str, Vec<&SubnetFound>> = BTreeMap::new();
-        for subnet in self.subnets.iter().filter(|subnet| !is_public(subnet)) {
+        for subnet in self.subnets {
             vpcs.entry(&subnet.vpc).or_default().push(subnet);
+        }
+        // A VPC like an account's default one has no others.
+        for subnets in vpcs.values_mut().filter(|all| !all.iter().all(|one| is_public(one))) {
+            subnets.retain(|subnet| !is_public(subnet));
         }
         let hinted: BTreeSet<&str> = hint.subnets.iter().filter_map(|id| self.vpc_of(id)).collect();
         let fits = |vpc: &&str| hinted.is_empty() || hinted.contains(vpc);
@@ -49,11 +55,13 @@ impl Networks<'_> {
         let has_databases = |vpc: &&str| {
             usize::from(self.databases.iter().any(|one| one.vpc.as_deref() == Some(*vpc)))
         };
-        let all = best(best(all, likeness), has_databases);
+        let private = |vpc: &&str| usize::from(vpcs[*vpc].iter().any(|subnet| !is_public(subnet)));
+        let all = best(best(best(all, likeness), has_databases), private);
         let network = |vpc: &str| {
             let subnets = routed(&vpcs[vpc]);
             Network {
                 vpc: vpc.to_owned(),
+                public: subnets.iter().all(|subnet| is_public(subnet)),
                 subnets: self.subnets_as(&subnets),
                 groups: self.groups_of(vpc, name, hint),
             }

@@ -188,13 +188,12 @@ impl<'a> Place<'a> {
         let profile = self.asked.profile.as_deref().filter(|name| *name != "default");
         let cluster = &self.site.cluster;
         let whole = || own_words(cluster).into_iter().collect::<Vec<_>>().join("-");
-        let name = environment(cluster)
-            .or_else(|| environment(made_of))
-            .map(str::to_owned)
-            .or_else(|| profile.map(plain))
-            .unwrap_or_else(|| plain(&whole()));
+        let environment = environment(cluster).or_else(|| environment(made_of)).map(str::to_owned);
+        let names = [environment, profile.map(plain), Some(plain(&whole()))];
+        let names: Vec<String> = names.into_iter().flatten().collect();
         let taken: BTreeSet<String> = config.sites.keys().map(|name| name.to_lowercase()).collect();
-        Ok(free_name(&name, &taken))
+        let free = names.iter().find(|name| !taken.contains(&name.to_lowercase()));
+        Ok(free.cloned().unwrap_or_else(|| free_name(&names[0], &taken)))
     }
 
     fn entry(&self, name: &str) -> Entry {
@@ -205,8 +204,12 @@ impl<'a> Place<'a> {
             None => region.to_owned(),
         };
         let made_of = match runs {
-            Runs::TaskDefinition(_) => "a bastion is a task of our own, started at the first visit",
-            Runs::Service(_) => "a bastion is the service's running task, never started or stopped",
+            Runs::TaskDefinition(_) => {
+                "A bastion is a task of our own, started at the first visit."
+            }
+            Runs::Service(_) => {
+                "A bastion is the service's running task, never started or stopped."
+            }
         };
         let mut keys = Vec::new();
         if let Some(profile) = &asked.profile {
@@ -225,26 +228,34 @@ impl<'a> Place<'a> {
             keys.push(Line::new("container", container.as_str()));
         }
         let mut more = vec![
-            "idle_timeout = \"15m\"  # a bastion that nobody uses is let go after so long",
-            "start_timeout = \"3m\"  # a start that takes longer has failed",
-            "max_bastions = 2  # for one target at a time",
+            "idle_timeout = \"15m\"  # as usual: a bastion that nobody uses is let go after so long",
+            "start_timeout = \"3m\"  # as usual: a start that takes longer has failed",
+            "max_bastions = 2  # a second one for a target whose first is crowded; usually 1",
         ];
         match runs {
             Runs::TaskDefinition(_) => {
                 keys.extend(site.subnets.first().map(|all| Line::new("subnets", selection(all))));
                 let groups = site.security_groups.first();
                 keys.extend(groups.map(|all| Line::new("security_groups", selection(all))));
-                more.push("launch = \"FARGATE_SPOT\"  # cheaper, and AWS may take it back");
-                more.push("share = true  # one bastion for several targets");
+                if site.public_addresses {
+                    let why = "its subnets are public: without one there is no way out";
+                    keys.push(Line::new("assign_public_ip", true).remark(why));
+                }
+                more.push(
+                    "launch = \"FARGATE_SPOT\"  # cheaper, and AWS may take it back at any time",
+                );
+                more.push("share = true  # one bastion for all targets; usually each has its own");
             }
             Runs::Service(_) => {
-                more.push("scale_from_zero = true  # start its task where it is scaled to zero");
+                more.push(
+                    "scale_from_zero = true  # ask for one task where it runs none; usually not",
+                );
             }
         }
         let about = vec![
-            format!("Where bastions of {name} run: {account}; {made_of}."),
-            "What is commented out may be set; each says what holds without it, or what it does."
-                .to_owned(),
+            format!("Where bastions of {name} run: {account}."),
+            made_of.to_owned(),
+            "What is commented out may be set.".to_owned(),
         ];
         Entry {
             name: name.to_owned(),
@@ -265,7 +276,11 @@ fn target_entry(
         return Err(Mismatch::NoDatabase(database.id.clone()));
     };
     let mut keys = vec![Line::new("site", site), Line::new(key, database.id.as_str())];
-    keys.push(Line::new("engine", database.engine.word()));
+    // What is not known is not said: it is found out when somebody comes.
+    let known = database.engine_name.is_some() || database.engine != Engine::Other;
+    if known {
+        keys.push(Line::new("engine", database.engine.word()));
+    }
     keys.push(Line::new("listen", i64::from(port)).remark("on 127.0.0.1 and ::1"));
     if let Some(name) = &database.database {
         keys.push(Line::new("database", name.as_str()));
@@ -275,7 +290,7 @@ fn target_entry(
     }
     let mut more = vec![
         format!("listen = [{port}, \"docker\"]  # for containers, too"),
-        "patience = \"2m\"  # where your client waits that long for a connection".to_owned(),
+        "patience = \"2m\"  # for clients that wait that long for a connection".to_owned(),
     ];
     match &database.password {
         Some(PasswordPlace::Secret(secret)) => {
@@ -289,8 +304,15 @@ fn target_entry(
             "password = { secret = \"NAME\" }  # of Secrets Manager; `bastionctl password` shows it".to_owned(),
         ),
     }
-    let engine = database.engine_name.as_deref().unwrap_or_else(|| database.engine.word());
-    let about = vec![format!("{} {} ({engine}).", database.kind.words(), database.id)];
+    if !known {
+        more.insert(0, "engine = \"postgres\"  # or \"mysql\": else it is found out".to_owned());
+    }
+    let engine = match &database.engine_name {
+        Some(name) => format!(" ({name})"),
+        None if known => format!(" ({})", database.engine.word()),
+        None => String::new(),
+    };
+    let about = vec![format!("{} {}{engine}.", database.kind.words(), database.id)];
     Ok(Entry { name: name.to_owned(), about, keys, more })
 }
 

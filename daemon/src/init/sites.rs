@@ -75,6 +75,7 @@ fn of_service(service: &ServiceFound, networks: &Networks<'_>) -> SiteChoice {
         vpc: service.subnets.first().and_then(|id| networks.vpc_of(id)).map(str::to_owned),
         subnets: Vec::new(),
         security_groups: Vec::new(),
+        public_addresses: false,
         running: Some(service.running),
         desired: Some(service.desired),
         flaws: flaws.into_iter().filter_map(|(is, flaw)| is.then_some(flaw)).collect(),
@@ -154,6 +155,7 @@ fn of_definition(
     let fitting = networks.fitting(&name, &hint);
     if fitting.is_empty() {
         return vec![SiteChoice {
+            vpc: hint.subnets.first().and_then(|id| networks.vpc_of(id)).map(str::to_owned),
             subnets: ids(hint.subnets),
             security_groups: ids(hint.groups),
             ..site
@@ -162,6 +164,7 @@ fn of_definition(
     let in_network = |network: super::network::Network| SiteChoice {
         vpc: Some(network.vpc),
         subnets: vec![network.subnets],
+        public_addresses: network.public,
         security_groups: network.groups,
         ..site.clone()
     };

@@ -95,6 +95,9 @@ pub struct SiteChoice {
     /// Ways to name its security groups, the best first.
     #[serde(default)]
     pub security_groups: Vec<Selection>,
+    /// Whether tasks of our own need public addresses there: its subnets are public, and there are no others.
+    #[serde(default)]
+    pub public_addresses: bool,
     /// How many tasks a service runs.
     #[serde(default)]
     pub running: Option<u32>,

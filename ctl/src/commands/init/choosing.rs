@@ -43,6 +43,7 @@ pub(super) async fn site(
             if known.is_none() && site.subnets != [subnets.clone()] {
                 // Another network than any that was found: what was found of its VPC says nothing.
                 site.vpc = if networks.len() > 1 { None } else { site.vpc };
+                site.public_addresses &= networks.len() == 1;
             }
             site.subnets = vec![subnets];
             site

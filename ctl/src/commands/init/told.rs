@@ -38,6 +38,9 @@ pub(super) fn site(site: &SiteChoice, ui: &mut Ui) {
     {
         paragraph(&line, ui);
     }
+    if site.public_addresses {
+        paragraph("  with public addresses: no private subnets were found", ui);
+    }
 }
 
 /// The databases that are in another network than bastions: whoever has named one may know a way.

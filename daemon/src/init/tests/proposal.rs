@@ -89,6 +89,52 @@ fn what_stands_there_commented_out_may_be_set() {
 }
 
 #[test]
+fn what_is_called_usual_is_what_holds_without_it() {
+    for way in [script_way(), cdk_way()] {
+        let text = proposed(&Config::default(), &way).unwrap().addition.text();
+        let said: String = text
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(set) if set.contains("# as usual") => format!("{set}\n"),
+                Some(_) | None => format!("{line}\n"),
+            })
+            .collect();
+        assert_eq!(said.matches("\nidle_timeout").count(), 1, "{said}");
+        assert_eq!(meaning(&said), meaning(&text));
+        let widest = text.lines().map(str::len).max().unwrap();
+        assert!(widest <= 100, "{text}");
+    }
+}
+
+#[test]
+fn of_a_database_that_nobody_may_look_at_no_engine_is_said() {
+    let mut asked = script_way();
+    asked.databases = vec![DatabaseChoice {
+        kind: bastion_api::DatabaseKind::Rds,
+        id: "unseen".to_owned(),
+        ..DatabaseChoice::default()
+    }];
+    let text = proposed(&Config::default(), &asked).unwrap().addition.text();
+    assert!(!text.contains("\nengine = "), "{text}");
+    assert!(text.contains("# RDS instance unseen.\n"), "{text}");
+}
+
+#[test]
+fn a_place_with_public_subnets_alone_gets_public_addresses() {
+    let mut account = account();
+    for subnet in account.subnets.as_mut().unwrap() {
+        subnet.public_route = Some(true);
+    }
+    let site = sites(&account, &wanting("neuraKnot-prod-ssm-proxy")).remove(0);
+    assert_eq!((site.vpc.as_deref(), site.public_addresses), (Some("vpc-p"), true));
+    let asked = InitRequest { site, ..script_way() };
+    let text = proposed(&Config::default(), &asked).unwrap().addition.text();
+    assert!(meaning(&text).sites["prod"].site.assign_public_ip, "{text}");
+    let private = proposed(&Config::default(), &script_way()).unwrap().addition.text();
+    assert!(!private.contains("assign_public_ip"), "{private}");
+}
+
+#[test]
 fn a_second_time_nothing_is_missing() {
     let first = proposed(&Config::default(), &script_way()).unwrap();
     let config = meaning(&first.addition.text());
@@ -121,7 +167,7 @@ fn a_place_of_another_account_is_another_place() {
     let config = meaning(&first.addition.text());
     let other = InitRequest { profile: Some("other".to_owned()), ..script_way() };
     let proposal = proposed(&config, &other).unwrap();
-    assert_eq!((proposal.site.name.as_str(), proposal.site.new), ("prod-2", true));
+    assert_eq!((proposal.site.name.as_str(), proposal.site.new), ("other", true));
     let names: Vec<_> = proposal.targets.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["front-2", "neuraknot-prod-db-2", "reports-2"]);
     let whole = first.addition.text() + &proposal.addition.text();

@@ -76,6 +76,7 @@ fn site() -> SiteChoice {
             Selection::Tags(BTreeMap::from([("Tier".into(), "private".into())])),
         ],
         security_groups: vec![Selection::Ids(vec!["sg-1".into()])],
+        public_addresses: true,
         running: None,
         desired: None,
         flaws: Vec::new(),
