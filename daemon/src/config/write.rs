@@ -145,10 +145,7 @@ impl Found {
             let path = path.to_owned();
             move |err| WriteError::Io { deed, path, err }
         };
-        let real = match fs::canonicalize(&self.path) {
-            Ok(real) => real,
-            Err(_) => self.path.clone(),
-        };
+        let real = real(&self.path);
         if let Some(dir) = real.parent().filter(|dir| !dir.as_os_str().is_empty()) {
             let made = DirBuilder::new().recursive(true).mode(PRIVATE_DIR).create(dir);
             made.map_err(io("making", dir))?;
@@ -157,6 +154,11 @@ impl Found {
             Ok(metadata) => metadata.mode() & PERMISSIONS,
             Err(_) => PRIVATE_FILE,
         };
+        if mode & OWNER_WRITES == 0 {
+            // A new file in its place would be possible, and against the person's will.
+            let err = io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only");
+            return Err(io("writing", &real)(err));
+        }
         let mut name = real.file_name().unwrap_or_default().to_owned();
         name.push(".new");
         let beside = real.with_file_name(name);
@@ -223,6 +225,19 @@ impl Addition {
     pub fn text(&self) -> String {
         tables(&self.sites, SITE) + &tables(&self.targets, TARGET)
     }
+}
+
+/// The file itself, where links lead to it: it need not exist.
+fn real(path: &Path) -> PathBuf {
+    let mut real = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        if let Ok(found) = fs::canonicalize(&real) {
+            return found;
+        }
+        let Ok(next) = fs::read_link(&real) else { return real };
+        real = real.parent().unwrap_or(Path::new("")).join(next);
+    }
+    path.to_owned()
 }
 
 /// The text with the addition; none where it is no TOML.
@@ -319,6 +334,9 @@ const HEAD: &str = "# What bastiond does on this machine. Yours to alter: `basti
 const PRIVATE_DIR: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
 const PERMISSIONS: u32 = 0o777;
+const OWNER_WRITES: u32 = 0o200;
+/// As many as Linux follows.
+const MOST_LINKS: usize = 40;
 
 #[cfg(test)]
 mod tests;

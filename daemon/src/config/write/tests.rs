@@ -190,6 +190,27 @@ fn a_file_that_was_there_keeps_its_mode_and_a_link_still_leads_to_it() {
 }
 
 #[test]
+fn a_link_to_a_file_that_is_not_there_yet_leads_to_the_new_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (real, link) = (dir.path().join("dotfiles/bastiond.toml"), dir.path().join("config.toml"));
+    symlink("dotfiles/bastiond.toml", &link).unwrap();
+    Found::read(&link).unwrap().add(&both()).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().file_type().is_symlink());
+    assert_eq!(names(&meaning(&fs::read_to_string(&real).unwrap())).1, ["new-db"]);
+}
+
+#[test]
+fn a_file_that_its_owner_may_not_write_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    fs::write(&path, SITE).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    let refused = Found::read(&path).unwrap().add(&both()).unwrap_err();
+    assert!(matches!(refused, WriteError::Io { .. }), "{refused}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), SITE);
+}
+
+#[test]
 fn a_faulty_file_is_not_touched_and_all_of_its_faults_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.toml");
