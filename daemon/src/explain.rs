@@ -26,7 +26,7 @@ mod tunnel;
 
 pub use cloud::cloud;
 pub use database::{no_answer, setback};
-pub use init::{cannot_know, config_not_written, mismatch, survey};
+pub use init::{cannot_know, config_not_written, mismatch, no_profile, no_region, survey};
 pub use tunnel::{tunnel_closed, tunnel_lost};
 
 /// Why the bastion for a target was refused or lost.
@@ -99,9 +99,12 @@ fn faulty(faults: &[ConfigFault], so: &str) -> Problem {
         1 => format!("the config has a fault{so}"),
         many => format!("the config has {many} faults{so}"),
     };
-    let place = |fault: &ConfigFault| match fault.line {
-        Some(line) => format!("line {line}: {} {}", fault.key, fault.reason),
-        None => format!("{} {}", fault.key, fault.reason),
+    let place = |fault: &ConfigFault| {
+        let line = fault.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        // What is no TOML at all has no key.
+        let key = if fault.key.is_empty() { "" } else { " " };
+        let hint = fault.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{line}{}{key}{}{hint}", fault.key, fault.reason)
     };
     let mut problem = Problem::new("D32", Sort::Usage, message).hint("bastionctl config check");
     problem.causes.extend(faults.iter().map(place));

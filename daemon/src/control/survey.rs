@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use bastion_api::{ProfileInfo, SCHEMA_VERSION, Survey as Told, SurveyOpen};
-use bastion_cloud::{CloudError, Findings, ProfileFacts, Survey, Used};
+use bastion_cloud::{CloudError, Findings, Kind, ProfileFacts, Survey, Used};
 use serde::Deserialize;
 
 use super::Office;
@@ -75,17 +75,35 @@ pub(super) async fn survey(
             return Ok(answer::Told(open(SurveyOpen::Profile, &profiles, None, Vec::new())));
         }
     };
+    // Nobody is asked where a profile looks that is not there.
+    if let Some(name) = profile.filter(|name| !profiles.all.iter().any(|one| one.name == *name)) {
+        let all: Vec<String> = profiles.all.iter().map(|one| one.name.clone()).collect();
+        return Err(explain::no_profile(name, &all).into());
+    }
     let Some(region) = profiles.region.as_deref() else {
         let anywhere = office.surveyor.make(&office, profile, Some(ANY_REGION));
         let regions = anywhere.regions().await;
-        if let Err(err @ CloudError { kind: bastion_cloud::Kind::Login { .. }, .. }) = &regions {
+        if let Err(err @ CloudError { kind: Kind::Login { .. }, .. }) = &regions {
             return Err(explain::survey(profile, err).into());
         }
         let regions = regions.unwrap_or_default();
         return Ok(answer::Told(open(SurveyOpen::Region, &profiles, profile, regions)));
     };
     let account = office.surveyor.make(&office, profile, Some(region));
-    let who = account.identity().await.map_err(|err| explain::survey(profile, &err))?;
+    let who = match account.identity().await {
+        Ok(who) => who,
+        Err(err) => {
+            let anywhere = office.surveyor.make(&office, profile, Some(ANY_REGION));
+            let other = if may_be_the_region(&err) { anywhere.regions().await.ok() } else { None };
+            return Err(match other {
+                Some(all) if !all.iter().any(|one| one == region) => {
+                    explain::no_region(region, &all)
+                }
+                Some(_) | None => explain::survey(profile, &err),
+            }
+            .into());
+        }
+    };
     let (found, regions) =
         tokio::join!(account.look(asked.task_definition.as_deref()), account.regions());
     let wanted = Wanted {
@@ -108,6 +126,12 @@ pub(super) async fn survey(
         databases: init::databases(&found),
         unknown,
     }))
+}
+
+/// Whether it looks so where there is no region of this name, or it is not enabled: nobody answers, or whoever answers
+/// does not know the credentials.
+fn may_be_the_region(err: &CloudError) -> bool {
+    matches!(err.kind, Kind::Login { .. } | Kind::Unreachable | Kind::TimedOut | Kind::Invalid)
 }
 
 /// Nothing can be looked at before this is chosen.

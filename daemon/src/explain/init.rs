@@ -43,7 +43,12 @@ pub fn config_not_written(err: &WriteError) -> Problem {
     match err {
         WriteError::Faulty(faults) => {
             let mut problem = super::faulty(&faults.report().faults, ": nothing was written");
-            problem.hints.push("mend it, and try again".to_owned());
+            let file = faults.report().faults.into_iter().next().map(|fault| fault.file);
+            // The one that was named need not be the one that a check looks at by itself.
+            problem.hints = file
+                .map(|file| format!("bastionctl config check --config {file}"))
+                .into_iter()
+                .collect();
             problem
         }
         WriteError::Io { .. } => {
@@ -83,6 +88,23 @@ pub fn mismatch(err: &Mismatch) -> Problem {
     }
 }
 
+/// The person's AWS files have no such profile.
+pub fn no_profile(name: &str, all: &[String]) -> Problem {
+    let problem = Problem::new("D32", Sort::NotFound, format!("there is no profile \"{name}\""));
+    match all {
+        [] => problem.hint("aws configure sso"),
+        some => problem.hint(format!("there are: {}", some.join(", "))),
+    }
+}
+
+/// The account has no such region, or has not enabled it: there, nobody knows its credentials.
+pub fn no_region(name: &str, all: &[String]) -> Problem {
+    let message = format!("the account has no region \"{name}\"");
+    Problem::new("D32", Sort::NotFound, message)
+        .because(format!("it has: {}", all.join(", ")))
+        .hint("name one of these: --region NAME")
+}
+
 /// The account cannot be looked at, as whoever this profile is.
 pub fn survey(profile: Option<&str>, err: &CloudError) -> Problem {
     let said = format!("{} answered: {}", err.call, err.message);
@@ -95,12 +117,7 @@ pub fn survey(profile: Option<&str>, err: &CloudError) -> Problem {
         },
         Kind::ClockSkew { seconds } => cloud::clock_skew(*seconds),
         Kind::NotFound { what: "profile", candidates } => {
-            let message = format!("there is no profile \"{}\"", profile.unwrap_or_default());
-            let problem = Problem::new("D32", Sort::NotFound, message);
-            match candidates.as_slice() {
-                [] => problem.hint("aws configure sso"),
-                some => problem.hint(format!("there are: {}", some.join(", "))),
-            }
+            no_profile(profile.unwrap_or_default(), candidates)
         }
         Kind::Denied { action, .. } => {
             let action = action.as_deref().unwrap_or(err.call);

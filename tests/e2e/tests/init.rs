@@ -161,6 +161,27 @@ async fn two_places_and_nobody_to_ask_is_exit_code_2_and_nothing_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_profile_or_a_region_that_is_not_there_is_told_with_those_that_are() {
+    let house = newcomer().await;
+    let said = init(&house, &["--profile", "prdo"]).await;
+    assert_eq!(said.code(), Some(6), "{said}");
+    assert!(said.err.contains("no profile \"prdo\"") && said.err.contains("prod"), "{said}");
+    // There, AWS does not know the credentials, or nobody answers: the login has no part in it.
+    let said = init(&house, &["--region", "ap-northeast-9"]).await;
+    assert_eq!(said.code(), Some(6), "{said}");
+    assert!(said.err.contains("no region \"ap-northeast-9\""), "{said}");
+    assert!(said.err.contains("eu-central-1") && !said.err.contains("login"), "{said}");
+    // A profile that names none leaves it open.
+    let profile = house.keys_profile("prod").replace("region = ap-northeast-1\n", "");
+    house.write_profiles(&profile);
+    let said = init(&house, &SCRIPT).await;
+    assert_eq!(said.code(), Some(2), "{said}");
+    assert!(said.err.contains("--region") && said.err.contains("us-west-2"), "{said}");
+    let here = [&SCRIPT[..], &["--region", "ap-northeast-1", "--dry-run"]].concat();
+    assert_eq!(init(&house, &here).await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_expired_login_is_told_with_its_command_and_exit_code_4() {
     let house = newcomer().await;
     house.write_profiles(&SSO_PROFILE.replace("{name}", "prod"));

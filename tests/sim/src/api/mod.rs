@@ -24,6 +24,7 @@ pub(crate) use ask::{Answer, Ask, Service};
 pub use ecs::ForeignTask;
 pub(crate) use ecs::{Tokens, replace_service_task, schedule, start_foreign_task};
 pub use error::AwsError;
+pub(crate) use regions::is_enabled;
 pub(crate) use ssm::Sessions;
 
 use crate::faults::What;

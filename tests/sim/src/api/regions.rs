@@ -25,6 +25,11 @@ pub(super) fn describe_regions(realm: &Realm, ask: &Ask) -> Answer {
     Answer::Xml(Xml::new().list("regionInfo", "item", regions.iter().map(shape)).finish())
 }
 
+/// Whether the account has a region, and has not to ask for it.
+pub(crate) fn is_enabled(realm: &Realm, region: &str) -> bool {
+    ENABLED.contains(&region) || realm.config().region == region
+}
+
 /// Some of those that every account has.
 const ENABLED: [&str; 4] = ["ap-northeast-1", "eu-central-1", "us-east-1", "us-west-2"];
 /// Some of those that an account has to ask for.

@@ -11,7 +11,7 @@ use http::request::Parts;
 
 use self::refusal::Refusal;
 use self::sign::{canonical, header, signature};
-use crate::api::AwsError;
+use crate::api::{self, AwsError};
 use crate::clock;
 use crate::config::Key;
 use crate::realm::Realm;
@@ -83,8 +83,14 @@ impl Verifier {
         let date = header(parts, "x-amz-date").ok_or_else(|| {
             Refusal::Incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.".to_owned())
         })?;
-        // IAM is one for all regions.
-        let region = if service == "iam" { "us-east-1" } else { &self.realm.config().region };
+        let own = &self.realm.config().region;
+        // IAM is one for all regions; whose credentials these are, and which regions there are, every region tells.
+        let everywhere = service == "sts" || (service == "ec2" && asks(body, "DescribeRegions"));
+        let region = match service {
+            "iam" => "us-east-1",
+            _ if everywhere && api::is_enabled(&self.realm, &signed.region) => &signed.region,
+            _ => own,
+        };
         signed.check_scope(region, service, &date)?;
         check_time(&date, now_ms, window_minutes(service))?;
         let expected =
@@ -118,6 +124,12 @@ impl Verifier {
 pub(crate) fn claimed_key(parts: &Parts) -> String {
     let authorization = header(parts, "authorization").unwrap_or_default();
     Signed::parse(&authorization).map(|signed| signed.access_key_id).unwrap_or_default()
+}
+
+/// Whether the body of a query asks for this action.
+fn asks(body: &[u8], action: &str) -> bool {
+    let wanted = format!("Action={action}");
+    body.split(|byte| *byte == b'&').any(|pair| pair == wanted.as_bytes())
 }
 
 /// What an Authorization header says.
