@@ -27,6 +27,14 @@ pub(super) fn asked<T>(fact: &Fact<T>) -> Asked<'_, T> {
     }
 }
 
+/// What came of asking whom nobody else asks: what keeps it from answering is no check's matter.
+pub(super) fn asked_aside<T>(fact: &Fact<T>) -> Asked<'_, T> {
+    let told = asked(fact);
+    let Asked::Nothing(Verdict::Skip(Check::Aws | Check::Network)) = &told else { return told };
+    let call = fact.as_ref().and_then(|fact| fact.as_ref().err()).map_or("", |err| err.call);
+    Asked::Nothing(Verdict::unknown(explain::doctor::no_answer(call)))
+}
+
 /// What a refusal means that is the same whatever was asked for.
 fn elsewhere(err: &CloudError) -> Option<Verdict> {
     match &err.kind {

@@ -2,7 +2,8 @@
 
 use bastion_cloud::{ContainerFacts, DefinitionFacts, Kind, Permission, Says};
 
-use super::asked::{Asked, asked};
+use super::asked::{Asked, asked, asked_aside};
+use super::permissions::{conditional, is_refused};
 use super::place::last;
 use super::{SiteFacts, Verdict};
 use crate::explain;
@@ -47,16 +48,24 @@ fn ours<'a>(
 /// The field of the task definition that breaks the agent, and what it should be.
 fn in_the_agents_way(definition: &DefinitionFacts, container: &ContainerFacts) -> Option<String> {
     let name = &container.name;
-    if container.read_only {
+    if container.read_only && !AGENT_WRITES.iter().all(|path| is_writable(container, path)) {
         return Some(format!("readonlyRootFilesystem = false for container \"{name}\""));
     }
     if let Some(mode @ ("task" | "host")) = definition.pid_mode.as_deref() {
         return Some(format!("no pidMode (it is \"{mode}\")"));
     }
-    let misleading =
-        |variable: &&String| variable.starts_with("AWS_") && !HARMLESS.contains(&variable.as_str());
+    let misleading = |variable: &&String| MISLEADING.contains(&variable.as_str());
     let variable = container.variables.iter().find(misleading)?;
     Some(format!("no {variable} in the environment of container \"{name}\""))
+}
+
+/// Whether a volume is mounted at a path or above it.
+fn is_writable(container: &ContainerFacts, path: &str) -> bool {
+    let above = |mount: &String| {
+        let rest = path.strip_prefix(mount.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    container.writable.iter().any(above)
 }
 
 /// The task role lets the agent connect (D08).
@@ -70,7 +79,7 @@ pub(super) fn role(site: &SiteFacts) -> Verdict {
     let Some(role) = &definition.task_role else {
         return Verdict::fail(explain::doctor::no_task_role(whose, definition));
     };
-    let permissions = match asked(&site.role) {
+    let permissions = match asked_aside(&site.role) {
         Asked::Told(permissions) => permissions,
         Asked::Wrong(err) if matches!(err.kind, Kind::NotFound { .. }) => {
             return Verdict::fail(explain::doctor::task_role_gone(whose, role));
@@ -78,19 +87,35 @@ pub(super) fn role(site: &SiteFacts) -> Verdict {
         Asked::Wrong(err) => return Verdict::unknown(explain::doctor::not_simulated(err)),
         Asked::Nothing(verdict) => return verdict,
     };
-    let lacks = |one: &&Permission| match one.says {
-        Says::Allowed => false,
-        Says::Denied => true,
-        Says::NotAllowed => one.missing.is_empty(),
-    };
-    let lacking: Vec<&str> =
-        permissions.iter().filter(lacks).map(|one| one.wish.action.as_str()).collect();
+    let lacking: Vec<&Permission> = permissions.iter().filter(|one| is_refused(one)).collect();
     if lacking.is_empty() {
-        return Verdict::ok(format!("{} has ssmmessages", last(role)));
+        return match conditional(permissions) {
+            Some(words) => Verdict::unknown(words),
+            None => Verdict::ok(format!("{} has ssmmessages", last(role))),
+        };
     }
-    let denied = permissions.iter().any(|one| one.says == Says::Denied);
+    let denied = lacking.iter().any(|one| one.says == Says::Denied);
+    let lacking: Vec<&str> = lacking.iter().map(|one| one.wish.action.as_str()).collect();
     Verdict::fail(explain::doctor::task_role_lacks(whose, role, &lacking, denied))
 }
 
-/// What ECS itself, or a person who means no harm, puts there: neither says who the agent is.
-const HARMLESS: [&str; 3] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV"];
+/// Where the agent writes: volumes there are how it is made to live on a read-only root file system (aws.md 3.2).
+const AGENT_WRITES: [&str; 2] = ["/var/lib/amazon/ssm", "/var/log/amazon/ssm"];
+
+/// What the agent takes for its own: who it is, and whom it asks. Others that begin with `AWS_` are the application's.
+const MISLEADING: [&str; 14] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ENDPOINT_URL",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_SDK_LOAD_CONFIG",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+];

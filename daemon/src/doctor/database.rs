@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use bastion_cloud::{DatabaseRef, Kind};
+use bastion_cloud::{DatabaseFacts, DatabaseRef, Kind};
 
 use super::asked::{Asked, asked};
 use super::{SiteFacts, TargetFacts, Verdict, cidr};
@@ -21,7 +21,11 @@ pub(super) fn status(facts: &TargetFacts) -> Option<Verdict> {
             let down =
                 if let Kind::NotAvailable { status } = &err.kind { Some(status) } else { None };
             return Some(Verdict::fail(match down {
-                Some(status) => explain::doctor::database_down(target, status),
+                Some(status) => {
+                    let unseen =
+                        DatabaseFacts { status: status.clone(), ..DatabaseFacts::default() };
+                    explain::doctor::database_down(target, &unseen)
+                }
                 None => explain::doctor::refused(target, err),
             }));
         }
@@ -31,48 +35,41 @@ pub(super) fn status(facts: &TargetFacts) -> Option<Verdict> {
         }
         Asked::Nothing(verdict) => return Some(verdict),
     };
-    Some(if takes_connections(&database.status) {
+    // Whoever finds it for visits knows in which states it takes none.
+    let closed =
+        matches!(&facts.found, Some(Err(err)) if matches!(err.kind, Kind::NotAvailable { .. }));
+    Some(if !closed && !DOWN.contains(&database.status.as_str()) {
         Verdict::ok(format!("{} is {}", database.id, database.status))
     } else {
-        Verdict::fail(explain::doctor::database_down(target, &database.status))
+        Verdict::fail(explain::doctor::database_down(target, database))
     })
 }
 
-/// What RDS calls a database that can be reached, though it is busy with something.
-fn takes_connections(status: &str) -> bool {
-    const OPEN: [&str; 10] = [
-        "available",
-        "backing-up",
-        "backtracking",
-        "configuring-enhanced-monitoring",
-        "configuring-iam-database-auth",
-        "configuring-log-exports",
-        "converting-to-vpc",
-        "modifying",
-        "storage-optimization",
-        "storage-config-upgrade",
-    ];
-    OPEN.contains(&status)
-}
-
-/// The database is in the bastion's VPC (D12).
-pub(super) fn vpc(site: &SiteFacts, facts: &TargetFacts) -> Option<Verdict> {
+/// The database's VPC, where it is told, or that of its groups.
+pub(super) fn their_vpc(facts: &TargetFacts) -> Option<&str> {
     let database = facts.database.as_ref()?.as_ref().ok();
     let groups = facts.groups.as_ref().and_then(|fact| fact.as_ref().ok());
     let told = database.and_then(|database| database.vpc.as_deref());
     let of_group = groups.and_then(|groups| groups.first()).map(|group| group.vpc.as_str());
-    let theirs = told.or(of_group).filter(|vpc| !vpc.is_empty());
-    let (Some(ours), Some(theirs)) = (site.vpc(), theirs) else {
+    told.or(of_group).filter(|vpc| !vpc.is_empty())
+}
+
+/// The database is in the bastion's VPC (D12).
+pub(super) fn vpc(site: &SiteFacts, facts: &TargetFacts) -> Option<Verdict> {
+    let (Some(ours), Some(theirs)) = (site.vpc(), their_vpc(facts)) else {
         // Where either is not known, that is told of the subnets or of the database.
         return None;
     };
     if ours == theirs {
         return Some(Verdict::ok(format!("both are in {ours}")));
     }
-    if super::reach::lets_in_by_address(site, facts) {
-        return Some(Verdict::ok(format!(
-            "{theirs}, whose rules let addresses of {ours} in: they are joined"
-        )));
+    if super::reach::names_the_bastion(site, facts) {
+        return Some(Verdict::ok(format!("{theirs}, whose rules let {ours} in: they are joined")));
+    }
+    let database = facts.database.as_ref().and_then(|fact| fact.as_ref().ok());
+    if database.is_some_and(|database| database.public) || super::network::may_lead_elsewhere(site)
+    {
+        return Some(Verdict::unknown(explain::doctor::vpcs_unclear(ours, theirs)));
     }
     Some(Verdict::fail(explain::doctor::another_vpc(&facts.target, ours, theirs)))
 }
@@ -91,6 +88,8 @@ pub(super) fn name(site: &SiteFacts, facts: &TargetFacts) -> Verdict {
     if let Some(Ok(network)) = &site.network
         && network.dns == Some(false)
         && address.is_none()
+        // Another DNS may be named to the VPC, which a tunnel that stands shows to know it.
+        && !site.stands()
     {
         return Verdict::fail(explain::doctor::vpc_without_names(target, &network.vpc));
     }
@@ -115,6 +114,9 @@ fn forbidden(site: &SiteFacts, address: IpAddr) -> Option<String> {
         kept.then(|| format!("AWS keeps it for itself in {block}"))
     })
 }
+
+/// What RDS calls a database that is certainly not there for anybody. In other states it is worth a try.
+const DOWN: [&str; 6] = ["creating", "deleting", "failed", "starting", "stopped", "stopping"];
 
 /// Metadata, DNS, time, credentials.
 const OF_AWS: [&str; 9] = [

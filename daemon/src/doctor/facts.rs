@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bastion_api::{ConfigFault, Problem};
 use bastion_cloud::{
-    CloudError, ClusterFacts, Database, DatabaseFacts, DefinitionFacts, GatewayFacts, GroupFacts,
-    Identity, LoginState, NetworkFacts, Permission, Place, SecretFacts, ServiceFacts, Site, Skew,
-    Subnet, TaskFact,
+    CloudError, ClusterFacts, Database, DatabaseFacts, DefinitionFacts, EndClass, GatewayFacts,
+    GroupFacts, Identity, LoginState, NetworkFacts, Permission, Place, Runs, SecretFacts,
+    ServiceFacts, Site, Skew, Subnet, TaskFact,
 };
 use jiff::Timestamp;
 
@@ -199,12 +199,47 @@ impl SiteFacts {
         }
     }
 
+    /// The account that we are in.
+    pub(super) fn account(&self) -> Option<&str> {
+        Some(self.identity.as_ref()?.as_ref().ok()?.account.as_str())
+    }
+
+    /// Tasks of late that are or were bastions, the newest first: of a service all, else those that somebody's bastiond
+    /// has started, or a person by hand. Others may be made of the same definition.
+    pub(super) fn bastions(&self) -> impl Iterator<Item = &TaskFact> {
+        let tasks = self.tasks.as_ref().and_then(|fact| fact.as_ref().ok());
+        let of_service = matches!(self.site.runs, Runs::Service(_));
+        tasks.into_iter().flatten().filter(move |task| {
+            of_service
+                || match &task.started_by {
+                    Some(who) => who.starts_with(BASTIOND),
+                    None => task.exec,
+                }
+        })
+    }
+
+    /// Whether a tunnel stands at this moment through any bastion of the site.
+    pub(super) fn stands(&self) -> bool {
+        self.targets.iter().any(|target| target.live.as_ref().is_some_and(|live| live.tunnels > 0))
+    }
+
+    /// Whether anything shows that tasks do not get to AWS: an agent that stopped or stayed away, an image that did not
+    /// come.
+    pub(super) fn went_astray(&self) -> bool {
+        let told = self.lately(&["D04", "D06", "D08", "D09"]).is_some();
+        told || self.bastions().next().is_some_and(|task| {
+            task.agent.as_deref() == Some("STOPPED") && task.end.is_none()
+                || matches!(task.end, Some(EndClass::Route | EndClass::Image))
+        })
+    }
+
     /// What is wrong of late with one of these codes, as the running daemon says of any of its targets.
     pub(super) fn lately(&self, codes: &[&str]) -> Option<&Problem> {
         self.targets.iter().find_map(|target| target.lately(codes))
     }
 
-    /// Every call that did not do what was asked, but for the gateway's, which is asked in a way of its own.
+    /// Every call that did not do what was asked, but for the gateway's, which is asked in a way of its own, and IAM's:
+    /// no visit needs that one, which takes few questions and is out of reach in many a network that reaches all else.
     pub(super) fn failures(&self) -> Vec<&CloudError> {
         fn error<T>(fact: &Fact<T>) -> Option<&CloudError> {
             fact.as_ref()?.as_ref().err()
@@ -212,11 +247,9 @@ impl SiteFacts {
         let site = [
             error(&self.identity),
             error(&self.clock),
-            error(&self.permissions),
             error(&self.cluster),
             error(&self.service),
             error(&self.definition),
-            error(&self.role),
             error(&self.place),
             error(&self.network),
             error(&self.groups),
@@ -257,3 +290,6 @@ impl TargetFacts {
         live.problems.iter().find(|problem| codes.contains(&problem.code.as_str()))
     }
 }
+
+/// How `startedBy` begins in every task that a bastiond has started.
+const BASTIOND: &str = "bastiond/";

@@ -2,14 +2,14 @@
 
 use bastion_cloud::{CloudError, Kind, Permission, Says};
 
-use super::asked::{Asked, asked};
+use super::asked::{Asked, asked_aside};
 use super::{SiteFacts, Verdict};
 use crate::explain;
 
 /// What IAM's simulator says to each thing that the daemon does; where nobody may ask it, what AWS has refused so far.
 pub(super) fn permissions(site: &SiteFacts) -> Verdict {
     let whose = site.whose();
-    let simulated = asked(&site.permissions);
+    let simulated = asked_aside(&site.permissions);
     if let Asked::Told(permissions) = &simulated {
         let refused: Vec<&Permission> = permissions.iter().filter(|one| is_refused(one)).collect();
         if !refused.is_empty() {
@@ -23,21 +23,29 @@ pub(super) fn permissions(site: &SiteFacts) -> Verdict {
         return Verdict::fail(explain::doctor::lately(whose, problem));
     }
     match simulated {
-        Asked::Told(permissions) => {
-            Verdict::ok(format!("all {} that are needed", permissions.len()))
-        }
+        Asked::Told(permissions) => match conditional(permissions) {
+            Some(words) => Verdict::unknown(words),
+            None => Verdict::ok(format!("all {} that are needed", permissions.len())),
+        },
         Asked::Nothing(verdict) => verdict,
         Asked::Wrong(err) => Verdict::unknown(explain::doctor::not_simulated(err)),
     }
 }
 
-/// A simulation that lacks what a condition asks for proves nothing, unless a policy forbids the thing.
-fn is_refused(permission: &Permission) -> bool {
+/// Whether it is refused for sure. A simulation that lacks what a condition asks for proves nothing: a policy that forbids
+/// all but a region, a network or a login with MFA forbids everything where none is told.
+pub(super) fn is_refused(permission: &Permission) -> bool {
     match permission.says {
         Says::Allowed => false,
-        Says::Denied => true,
-        Says::NotAllowed => permission.missing.is_empty(),
+        Says::Denied | Says::NotAllowed => permission.missing.is_empty(),
     }
+}
+
+/// What hangs on conditions that only a real call meets or does not; none where nothing does.
+pub(super) fn conditional(permissions: &[Permission]) -> Option<String> {
+    let open = |one: &&Permission| one.says != Says::Allowed && !is_refused(one);
+    let open: Vec<&Permission> = permissions.iter().filter(open).collect();
+    (!open.is_empty()).then(|| explain::doctor::conditional(&open))
 }
 
 /// The first call that the daemon itself makes for a visit, and that AWS does not permit.

@@ -99,7 +99,8 @@ pub(super) fn subnets(site: &SiteFacts) -> Verdict {
     }
     if let Some(Ok(network)) = &site.network
         && !network.subnets.is_empty()
-        && network.subnets.iter().all(|subnet| subnet.free_addresses == 0)
+        // One with IPv6 alone counts none.
+        && network.subnets.iter().all(|one| one.free_addresses == 0 && one.cidr.is_some())
     {
         return Verdict::fail(explain::doctor::subnets_full(whose, network));
     }

@@ -59,7 +59,7 @@ fn token(facts: &TargetFacts) -> Option<Verdict> {
     Some(if database.iam {
         Verdict::ok(format!("{} takes IAM tokens", database.id))
     } else {
-        Verdict::fail(explain::doctor::no_iam_tokens(&facts.target, &database.id))
+        Verdict::fail(explain::doctor::no_iam_tokens(&facts.target, database))
     })
 }
 

@@ -13,8 +13,8 @@ use crate::explain;
 pub(super) fn tasks(site: &SiteFacts) -> Verdict {
     let whose = site.whose();
     let lately = || site.lately(&["D04", "D05", "D07", "D14", "D27"]);
-    let tasks = match asked(&site.tasks) {
-        Asked::Told(tasks) => tasks,
+    let tasks: Vec<&TaskFact> = match asked(&site.tasks) {
+        Asked::Told(_) => site.bastions().collect(),
         Asked::Wrong(err) => return Verdict::unknown(explain::doctor::no_answer(err.call)),
         Asked::Nothing(verdict) => {
             return match lately() {
@@ -41,6 +41,9 @@ pub(super) fn tasks(site: &SiteFacts) -> Verdict {
     let running = tasks.iter().filter(|task| task.status == RUNNING).count();
     match (running, tasks.len()) {
         (0, 0) => Verdict::ok("none of late"),
+        (0, _) if newest.is_some_and(|task| task.end == Some(EndClass::SpotTaken)) => {
+            Verdict::ok("none runs; the last one was taken back, as Spot does")
+        }
         (0, _) => Verdict::ok("none runs; the last one ended as it was told to"),
         (1, _) => Verdict::ok("1 runs"),
         (many, _) => Verdict::ok(format!("{many} run")),
@@ -52,6 +55,8 @@ fn died(task: &TaskFact) -> Option<EndClass> {
     let class = task.end?;
     match class {
         EndClass::Asked => None,
+        // That is Spot's bargain; where no other can be had, the start tells.
+        EndClass::SpotTaken => None,
         // The watchdog ends a task that nobody uses, without a fault.
         EndClass::Exited if task.exit_code == Some(0) => None,
         EndClass::Capacity
@@ -62,7 +67,6 @@ fn died(task: &TaskFact) -> Option<EndClass> {
         | EndClass::Resource
         | EndClass::Role
         | EndClass::Route
-        | EndClass::SpotTaken
         | EndClass::Start
         | EndClass::Unknown => Some(class),
     }
@@ -71,11 +75,7 @@ fn died(task: &TaskFact) -> Option<EndClass> {
 /// The agent is there and connects (D06, D08).
 pub(super) fn agent(site: &SiteFacts, now: Timestamp) -> Verdict {
     let whose = site.whose();
-    let running = |task: &&TaskFact| task.status == RUNNING;
-    let newest = match asked(&site.tasks) {
-        Asked::Told(tasks) => tasks.iter().find(running),
-        Asked::Wrong(_) | Asked::Nothing(_) => None,
-    };
+    let newest = site.bastions().find(|task| task.status == RUNNING);
     if let Some(task) = newest {
         match task.agent.as_deref() {
             Some("STOPPED") => return Verdict::fail(explain::doctor::agent_stopped(whose, task)),

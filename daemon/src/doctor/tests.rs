@@ -2,6 +2,7 @@
 
 mod broken;
 mod facts;
+mod unusual;
 
 use std::collections::BTreeSet;
 

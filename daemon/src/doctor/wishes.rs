@@ -105,6 +105,13 @@ impl Known<'_> {
         ]
     }
 
+    /// What every call brings along, whatever it asks for: policies of an organisation mostly name regions.
+    pub(super) fn anywhere(&self) -> Vec<(String, String)> {
+        let region = self.part(REGION).map(|region| ("aws:RequestedRegion", region));
+        let all = [("aws:SecureTransport", "true")].into_iter().chain(region);
+        all.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
     /// What the daemon does for one target's database and password.
     pub(super) fn of_target(
         &self,
@@ -242,6 +249,25 @@ mod tests {
         assert!(on[0].starts_with("arn:aws:ecs:eu-west-1:123456789012:task/cluster/"), "{on:?}");
         let document = "arn:aws:ssm:eu-west-1::document/AWS-StartPortForwardingSessionToRemoteHost";
         assert_eq!(on[1], document);
+    }
+
+    #[test]
+    fn every_call_says_its_region() {
+        let target = Target::example("db");
+        let mut site = target.site.clone();
+        site.region = Some("eu-west-1".to_owned());
+        let identity =
+            Identity { account: "1".to_owned(), arn: "arn:aws:iam::1:user/a".to_owned() };
+        let known = Known {
+            site: &site,
+            identity: &identity,
+            cluster: None,
+            definition: None,
+            service: None,
+            scales: false,
+        };
+        let region = ("aws:RequestedRegion".to_owned(), "eu-west-1".to_owned());
+        assert!(known.anywhere().contains(&region));
     }
 
     #[test]

@@ -19,9 +19,11 @@ pub use container::{container_unfit, no_container, no_task_role, task_role_gone,
 pub use database::{
     Shut, address_forbidden, another_vpc, database_down, database_shut, database_unknown,
     name_refused, no_iam_tokens, no_secret, rules_unclear, secret_deleted, secret_empty,
-    secret_of_another, vpc_without_names,
+    secret_of_another, vpc_without_names, vpcs_unclear,
 };
-pub use network::{NoWay, clock_off, distrusted, no_way_out, no_websocket, unreachable};
+pub use network::{
+    NoWay, clock_off, distrusted, name_unclear, no_way_out, no_websocket, unreachable, way_unclear,
+};
 pub use place::{
     cluster_inactive, definition_retired, definition_unfit, exec_off, groups_elsewhere, no_cluster,
     no_definition, no_place, no_service, scaled_to_zero, service_inactive, service_stuck,
@@ -32,6 +34,22 @@ pub use tasks::{agent_away, agent_late, agent_stopped, session_limit, start_fail
 /// A permission is missing without which it cannot be known.
 pub fn cannot_know(action: &str) -> String {
     format!("cannot know: no {action} permission (grant it)")
+}
+
+/// Policies have conditions that a simulation does not meet.
+pub fn conditional(open: &[&Permission]) -> String {
+    let mut keys: Vec<&str> =
+        open.iter().flat_map(|one| &one.missing).map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let actions: Vec<&str> = open.iter().map(|one| one.wish.action.as_str()).collect();
+    let (some, more) = actions.split_at(actions.len().min(NAMED));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    format!(
+        "cannot know: policies ask for {}, which only a real call brings, before they allow {}{more}",
+        keys.join(", "),
+        some.join(", "),
+    )
 }
 
 /// The config file has faults as it is now.
@@ -143,6 +161,9 @@ fn one(mut problem: Problem) -> Problem {
     problem.causes.extend(others);
     problem.hint(fix)
 }
+
+/// How many things are named before they are counted: one line holds no more.
+const NAMED: usize = 3;
 
 /// What a hint begins with that can be copied as it is.
 const COMMANDS: [&str; 4] = ["aws ", "bastionctl ", "sudo ", "systemctl "];

@@ -1,16 +1,18 @@
 //! What AWS tells of a site and of its targets.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bastion_cloud::{
-    Cloud, CloudError, DatabaseFacts, DatabaseRef, EndpointFacts, Examine, LoginState,
-    NetworkFacts, SecretFacts, Site, TaskId,
+    Cloud, CloudError, DatabaseFacts, DatabaseRef, Examine, Identity, LoginState, NetworkFacts,
+    SecretFacts, Site, TaskId, Wish,
 };
 use futures_util::future::join_all;
 use futures_util::join;
 use jiff::Timestamp;
 
 use super::super::facts::{Fact, SecretFound, SiteFacts, TargetFacts};
+use super::super::network::session_endpoint;
 use super::super::wishes::{self, Known};
 use super::by_deadline;
 use crate::config::{Proof, Target};
@@ -146,28 +148,43 @@ async fn permissions(
     examiner: &dyn Examine,
 ) -> Fact<Vec<bastion_cloud::Permission>> {
     let identity = facts.identity.as_ref()?.as_ref().ok()?;
-    let known = Known {
-        site: &facts.site,
-        identity,
-        cluster: facts.cluster.as_ref().and_then(|fact| fact.as_ref().ok()),
-        definition: facts.definition.as_ref().and_then(|fact| fact.as_ref().ok()),
-        service: facts.service.as_ref().and_then(|fact| fact.as_ref().ok()?.as_ref()),
-        scales: facts.targets.iter().any(|target| target.target.rules.scale_from_zero),
-    };
+    let known = known(facts, identity);
     let mut wishes = known.of_site();
     for target in &facts.targets {
         let database = target.database.as_ref().and_then(|fact| fact.as_ref().ok());
         let secret = target.secret.as_ref().and_then(|fact| fact.as_ref().ok());
         wishes.extend(known.of_target(&target.target, database, secret));
     }
-    wishes.dedup();
+    let mut seen = HashSet::new();
+    wishes.retain(|wish| seen.insert(wish.clone()));
+    let wishes = everywhere(&known, wishes);
     Some(by_deadline(SIMULATE, examiner.simulate(&identity.arn, &wishes)).await)
 }
 
 async fn role(facts: &SiteFacts, examiner: &dyn Examine) -> Fact<Vec<bastion_cloud::Permission>> {
     let definition = facts.definition.as_ref()?.as_ref().ok()?;
     let role = definition.task_role.as_deref()?;
-    Some(by_deadline(SIMULATE, examiner.simulate(role, &wishes::of_the_agent())).await)
+    let known = known(facts, facts.identity.as_ref()?.as_ref().ok()?);
+    let wishes = everywhere(&known, wishes::of_the_agent());
+    Some(by_deadline(SIMULATE, examiner.simulate(role, &wishes)).await)
+}
+
+fn known<'a>(facts: &'a SiteFacts, identity: &'a Identity) -> Known<'a> {
+    Known {
+        site: &facts.site,
+        identity,
+        cluster: facts.cluster.as_ref().and_then(|fact| fact.as_ref().ok()),
+        definition: facts.definition.as_ref().and_then(|fact| fact.as_ref().ok()),
+        service: facts.service.as_ref().and_then(|fact| fact.as_ref().ok()?.as_ref()),
+        scales: facts.targets.iter().any(|target| target.target.rules.scale_from_zero),
+    }
+}
+
+/// The wishes with what every call brings along.
+fn everywhere(known: &Known<'_>, mut wishes: Vec<Wish>) -> Vec<Wish> {
+    let more = known.anywhere();
+    wishes.iter_mut().for_each(|wish| wish.context.extend(more.iter().cloned()));
+    wishes
 }
 
 /// The network around the subnets, and the groups of what leads to the session service.
@@ -177,8 +194,7 @@ async fn network(
 ) -> (Fact<NetworkFacts>, Fact<Vec<bastion_cloud::GroupFacts>>) {
     let Some(subnets) = subnets else { return (None, None) };
     let network = by_deadline("ec2:DescribeSubnets", examiner.ways_out(&subnets)).await;
-    let own = |endpoint: &&EndpointFacts| endpoint.service.ends_with(".ssmmessages");
-    let endpoint = network.as_ref().ok().and_then(|network| network.endpoints.iter().find(own));
+    let endpoint = network.as_ref().ok().and_then(session_endpoint);
     let groups = endpoint.map(|endpoint| endpoint.security_groups.clone());
     (Some(network), of_groups(groups, examiner).await)
 }
@@ -193,7 +209,7 @@ async fn of_groups(
 
 /// The last words of the newest task, where it ended by itself and keeps a log that we may read.
 async fn log(facts: &SiteFacts, cloud: &dyn Cloud) -> Vec<String> {
-    let newest = facts.tasks.as_ref().and_then(|fact| fact.as_ref().ok()?.first());
+    let newest = facts.bastions().next();
     let Some(task) = newest.filter(|task| task.end.is_some()) else { return Vec::new() };
     let id = TaskId::new(task.arn.clone());
     by_deadline("logs:GetLogEvents", cloud.task_logs(&id)).await.unwrap_or_default()

@@ -199,7 +199,14 @@ fn aws() -> Vec<Fault> {
             |facts| site(facts).tasks = Some(Ok(vec![dead(EndClass::Capacity, None)])),
             &["D27"],
         ),
-        ("a task without ECS Exec", |facts| task(facts).exec = false, &["D07"]),
+        (
+            "a task without ECS Exec",
+            |facts| {
+                let task = task(facts);
+                (task.exec, task.started_by) = (false, Some("bastiond/amy".to_owned()));
+            },
+            &["D07"],
+        ),
         (
             "an agent that has stopped",
             |facts| task(facts).agent = Some("STOPPED".to_owned()),
@@ -259,6 +266,8 @@ fn network() -> Vec<Fault> {
                 endpoint(facts);
                 network_of(facts).endpoints[0].private_dns = false;
                 network_of(facts).subnets[0].default_route = None;
+                target(facts).live.as_mut().unwrap().tunnels = 0;
+                task(facts).agent = Some("STOPPED".to_owned());
             },
             &["D09"],
         ),
@@ -282,7 +291,13 @@ fn database() -> Vec<Fault> {
         ),
         (
             "a database in another VPC",
-            |facts| database_of(facts).vpc = Some("vpc-2".to_owned()),
+            |facts| {
+                database_of(facts).vpc = Some("vpc-2".to_owned());
+                let Some(Ok(groups)) = &mut target(facts).groups else { panic!() };
+                let everybody = PeerFacts::Cidr("0.0.0.0/0".to_owned());
+                (groups[0].vpc, groups[0].ingress) =
+                    ("vpc-2".to_owned(), vec![rule(None, everybody)]);
+            },
             &["D12"],
         ),
         (
@@ -308,7 +323,14 @@ fn database() -> Vec<Fault> {
             },
             &["D25"],
         ),
-        ("a VPC without names", |facts| network_of(facts).dns = Some(false), &["D25"]),
+        (
+            "a VPC without names",
+            |facts| {
+                network_of(facts).dns = Some(false);
+                target(facts).live.as_mut().unwrap().tunnels = 0;
+            },
+            &["D25"],
+        ),
         (
             "no secret",
             |facts| {

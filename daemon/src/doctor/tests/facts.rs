@@ -59,6 +59,7 @@ pub(super) fn well() -> Facts {
             subnets: vec![SubnetFacts {
                 id: "subnet-1".to_owned(),
                 cidr: Some("10.0.10.0/24".to_owned()),
+                route_table: Some("rtb-1".to_owned()),
                 default_route: Some(RouteFacts {
                     gateway: "nat-1".to_owned(),
                     works: true,

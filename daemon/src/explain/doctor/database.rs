@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bastion_api::{Problem, ProblemKind as Sort};
-use bastion_cloud::{CloudError, DatabaseRef};
+use bastion_cloud::{CloudError, DatabaseFacts, DatabaseRef};
 
 use super::super::tunnel::{is_about_the_name, name_refused as refused_name};
 use super::{aws, one, refused};
@@ -56,9 +56,15 @@ pub fn another_vpc(target: &Target, ours: &str, theirs: &str) -> Problem {
 }
 
 /// The database takes no connections.
-pub fn database_down(target: &Target, status: &str) -> Problem {
+pub fn database_down(target: &Target, database: &DatabaseFacts) -> Problem {
+    let status = database.status.as_str();
     let message = format!("the database is {status}");
     let fix = match (&target.database, status) {
+        // What is a member of a cluster starts with it, and not alone.
+        (DatabaseRef::Rds(_), "stopped") if database.cluster.is_some() => {
+            let cluster = database.cluster.as_deref().unwrap_or_default();
+            format!("rds start-db-cluster --db-cluster-identifier {cluster}")
+        }
         (DatabaseRef::Aurora(id, _), "stopped") => {
             format!("rds start-db-cluster --db-cluster-identifier {}", id.to_lowercase())
         }
@@ -118,18 +124,25 @@ pub fn name_refused(target: &Target, words: &str) -> Option<Problem> {
 }
 
 /// The user is to be proven by a token, and the database takes none.
-pub fn no_iam_tokens(target: &Target, id: &str) -> Problem {
+pub fn no_iam_tokens(target: &Target, database: &DatabaseFacts) -> Problem {
+    let id = &database.id;
     let message =
         format!("{id} takes no IAM tokens, and {} has password = {{ iam = true }}", target.name);
-    let what = match &target.database {
-        DatabaseRef::Aurora(..) => "cluster --db-cluster-identifier",
-        DatabaseRef::Rds(_) | DatabaseRef::Proxy(_) | DatabaseRef::Host(..) => {
-            "instance --db-instance-identifier"
+    let on = "--enable-iam-database-authentication --apply-immediately";
+    let fix = match (&target.database, &database.cluster) {
+        (DatabaseRef::Proxy(_), _) => {
+            format!("rds modify-db-proxy --db-proxy-name {id} --default-auth-scheme IAM_AUTH")
+        }
+        (DatabaseRef::Rds(_), Some(cluster)) => {
+            format!("rds modify-db-cluster --db-cluster-identifier {cluster} {on}")
+        }
+        (DatabaseRef::Aurora(..), _) => {
+            format!("rds modify-db-cluster --db-cluster-identifier {id} {on}")
+        }
+        (DatabaseRef::Rds(_) | DatabaseRef::Host(..), _) => {
+            format!("rds modify-db-instance --db-instance-identifier {id} {on}")
         }
     };
-    let fix = format!(
-        "rds modify-db-{what} {id} --enable-iam-database-authentication --apply-immediately"
-    );
     Problem::new("D16", Sort::NotPermitted, message).hint(aws(target, &fix))
 }
 
@@ -172,6 +185,13 @@ pub fn secret_of_another(target: &Target, name: &str, theirs: &str, ours: &str) 
         "user = \"{theirs}\" under [target.{}], then: bastionctl reload",
         target.name
     ))
+}
+
+/// The database is in another VPC, and may be reached all the same.
+pub fn vpcs_unclear(ours: &str, theirs: &str) -> String {
+    format!(
+        "cannot know: the bastion runs in {ours}, and the database is in {theirs}; whether they are joined is not seen from here"
+    )
 }
 
 /// The VPC's own DNS is off.

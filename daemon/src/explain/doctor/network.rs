@@ -115,6 +115,35 @@ pub fn unreachable(target: &Target, err: &CloudError) -> Problem {
     problem
 }
 
+/// The endpoint has not the service's usual name of itself.
+pub fn name_unclear(target: &Target, endpoint: &EndpointFacts) -> String {
+    let id = &endpoint.id;
+    let fix = aws(
+        target,
+        &format!("ec2 modify-vpc-endpoint --vpc-endpoint-id {id} --private-dns-enabled"),
+    );
+    format!(
+        "cannot know: {id}, the endpoint for ssmmessages, has no private name; where no private zone gives it one: {fix}"
+    )
+}
+
+/// Subnets have no default route that leads out, and may have another way.
+pub fn way_unclear(subnets: &[&SubnetFacts]) -> String {
+    let said = |subnet: &&SubnetFacts| {
+        if subnet.other_routes.is_empty() {
+            format!("the way out of {} is its owner's, and not seen from here", subnet.id)
+        } else {
+            let ways = subnet.other_routes.join(", ");
+            format!(
+                "{} has no default route of use, and routes to {ways}, behind which an endpoint for ssmmessages may stand",
+                subnet.id
+            )
+        }
+    };
+    let all: Vec<String> = subnets.iter().map(said).collect();
+    format!("cannot know: {}", all.join("; "))
+}
+
 fn without_route(
     target: &Target,
     network: &NetworkFacts,

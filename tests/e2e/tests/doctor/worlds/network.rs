@@ -1,6 +1,7 @@
 //! Ways from the subnets to the session service.
 
 use bastion_sim::world::{Rule, SecurityGroup, VpcEndpoint, World as Account};
+use bastion_sim::{Fault, What};
 
 use super::GROUP;
 use crate::world::World;
@@ -38,6 +39,8 @@ pub(super) fn worlds() -> Vec<World> {
                 endpoint(account, vec![https()]);
                 account.vpc_endpoints.values_mut().for_each(|one| one.private_dns = false);
             })
+            .fault(Fault::on("RunTask", What::AgentSilent))
+            .opened()
             .told(&["modify-vpc-endpoint", "--private-dns-enabled"]),
         World::new("the bastion's group lets nothing out but to the database", &["D09"])
             .account(|account| {
