@@ -50,7 +50,13 @@ fn no_way_in(target: &Target, setback: &Setback) -> Problem {
     let message = format!("{} cannot be logged in to", target.name);
     let mut problem = Problem::new("D16", Sort::Failed, message);
     problem.causes = chain(setback);
-    problem.hint("switch TLS on at the server, or try the user's own client")
+    match setback {
+        Setback::UnknownMethod(_) => problem
+            .hint(format!("log in with the user's own client: bastionctl connect {}", target.name)),
+        Setback::InTheClear | Setback::Lost(_) | Setback::Said { .. } | Setback::Foreign(_) => {
+            problem.hint("switch TLS on at the server")
+        }
+    }
 }
 
 fn refused(target: &Target, setback: &Setback) -> Problem {

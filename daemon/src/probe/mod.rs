@@ -77,8 +77,8 @@ pub enum Setback {
     /// What answers does not speak what was expected.
     #[error("what answers speaks something else")]
     Foreign(#[source] Box<dyn Error + Send + Sync>),
-    /// It wants to see the password itself, and offers no TLS to say it in.
-    #[error("the server wants the password itself, and offers no TLS")]
+    /// It would have to see the password itself, and offers no TLS to say it in.
+    #[error("what logs in may be said inside TLS alone, and the server offers none")]
     InTheClear,
     /// It wants to be convinced in a way that we do not know.
     #[error("the server asks for a login by {0}")]

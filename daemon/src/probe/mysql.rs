@@ -14,7 +14,6 @@ use bastion_api::{Login, Tls};
 use bastion_cloud::Secret;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::tls::AnyTls;
 use super::{Found, Method, ROUNDS, Setback, Talk, foreign};
 
 use packet::{Greeting, Packets};
@@ -36,9 +35,7 @@ where
     packets.write(&packet::ssl_request(talk.wish.database.is_some())).await?;
     let mut rounds = Vec::new();
     // Where nobody logs in this is all there is to measure: a handshake is one question and its answer.
-    let tls = AnyTls::default();
-    let encrypted = packets.encrypted(&tls);
-    let packets = talk.round(&mut rounds, encrypted).await?;
+    let packets = talk.round(&mut rounds, packets.encrypted()).await?;
     go_on(packets, greeting, true, Found { tls: Some(Tls::NotVerified), rounds, ..found }, talk)
         .await
 }

@@ -1,24 +1,62 @@
-//! PostgreSQL: where there is something to log in with, its own client library; else no more than the first words.
+//! PostgreSQL: where there is something to log in with, a client library; else no more than the first words.
+//!
+//! ```text
+//!   SSLRequest ──▶ S  TLS  ─┬─▶ log in, SELECT 1
+//!              ├─▶ N  none ─┘   or say a name, and see who is asked for
+//!              └─▶ E  whoever speaks in the server's place says why
+//! ```
 
 use std::error::Error as _;
 use std::io;
 
 use bastion_api::{Login, Tls};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::{Config, NoTls};
 
-use super::tls::AnyTls;
-use super::{Found, ROUNDS, Setback, Talk, foreign};
+use super::{Found, Method, ROUNDS, Setback, Talk, foreign, tls};
 
-pub(super) async fn talk<S>(stream: S, talk: &Talk<'_>) -> Result<Found, Setback>
+pub(super) async fn talk<S>(mut stream: S, talk: &Talk<'_>) -> Result<Found, Setback>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    match talk.login() {
-        Ok((user, password)) => logged_in(stream, talk, user, password.reveal()).await,
-        Err(login) => first_words(stream, talk, login).await,
+    if offers_tls(&mut stream).await? {
+        let encrypted = tls::over(stream).await.map_err(Setback::Lost)?;
+        return go_on(encrypted, Tls::NotVerified, talk).await;
     }
+    if talk.wish.private {
+        return Err(Setback::InTheClear);
+    }
+    go_on(stream, Tls::None, talk).await
+}
+
+/// Asks for TLS. By ourselves, for the library takes an error in answer to that for a server without TLS.
+async fn offers_tls<S>(stream: &mut S) -> Result<bool, Setback>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    stream.write_all(&SSL_REQUEST).await.map_err(Setback::Lost)?;
+    match stream.read_u8().await.map_err(Setback::Lost)? {
+        b'S' => Ok(true),
+        b'N' => Ok(false),
+        // A server that speaks no TLS at all may answer with an error, and so may whoever speaks in its place.
+        b'E' => Err(error_body(stream).await?),
+        _ => Err(foreign("no answer to an SSLRequest")),
+    }
+}
+
+async fn go_on<S>(mut stream: S, tls: Tls, talk: &Talk<'_>) -> Result<Found, Setback>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let found = match talk.login() {
+        Ok((user, password)) => logged_in(stream, talk, user, password.reveal()).await?,
+        Err(login) => {
+            let rounds = introduced(&mut stream, talk).await?;
+            Found { login, rounds, ..Found::silent() }
+        }
+    };
+    Ok(Found { tls: Some(tls), ..found })
 }
 
 async fn logged_in<S>(
@@ -32,13 +70,12 @@ where
 {
     let mut config = Config::new();
     config.user(user).password(password).application_name(NAME);
-    config.ssl_mode(if talk.wish.private { SslMode::Require } else { SslMode::Prefer });
+    // That has been settled.
+    config.ssl_mode(SslMode::Disable);
     if let Some(database) = &talk.wish.database {
         config.dbname(database);
     }
-    let tls = AnyTls::default();
-    let (client, mut connection) =
-        config.connect_raw(stream, tls.clone()).await.map_err(setback)?;
+    let (client, mut connection) = config.connect_raw(stream, NoTls).await.map_err(setback)?;
     let since = talk.since_began();
     let version = connection.parameter("server_version").map(str::to_owned);
     let mut rounds = Vec::new();
@@ -59,29 +96,7 @@ where
     // A goodbye, so that the server's log does not speak of a client that vanished.
     drop(client);
     connection.await.ok();
-    let found =
-        Found { version, login: Login::Done, logged_in: Some(since), rounds, ..spoken(&tls) };
-    Ok(found)
-}
-
-/// What a client may say that has no password: does the server offer TLS, and what does it say to a name?
-async fn first_words<S>(mut stream: S, talk: &Talk<'_>, login: Login) -> Result<Found, Setback>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    stream.write_all(&SSL_REQUEST).await.map_err(Setback::Lost)?;
-    let tls = AnyTls::default();
-    let rounds = match stream.read_u8().await.map_err(Setback::Lost)? {
-        b'S' => {
-            let mut encrypted = tls.over(stream).await.map_err(Setback::Lost)?;
-            introduced(&mut encrypted, talk).await?
-        }
-        b'N' => introduced(&mut stream, talk).await?,
-        // A server that speaks no TLS at all may answer with an error, and so may whoever speaks in its place.
-        b'E' => return Err(error_body(&mut stream).await?),
-        _ => return Err(foreign("no answer to an SSLRequest")),
-    };
-    Ok(Found { login, rounds, ..spoken(&tls) })
+    Ok(Found { version, login: Login::Done, logged_in: Some(since), rounds, ..Found::silent() })
 }
 
 /// Says a name, and measures how long the server takes to ask who that is.
@@ -140,18 +155,18 @@ fn setback(error: tokio_postgres::Error) -> Setback {
         let (code, message) = (said.code().code().to_owned(), said.message().to_owned());
         return Setback::Said { code, message };
     }
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let source = error.source();
+    // The library has no other word for it than its text.
+    if source.is_some_and(|source| source.to_string() == UNSUPPORTED) {
+        return Setback::UnknownMethod(Method(KERBEROS.into()));
+    }
+    let io = source.and_then(|source| source.downcast_ref::<io::Error>());
     match io {
         // The source cannot be taken out of its error.
         Some(io) => Setback::Lost(io::Error::new(io.kind(), error)),
         None if error.is_closed() => Setback::Lost(io::ErrorKind::UnexpectedEof.into()),
         None => Setback::Foreign(Box::new(error)),
     }
-}
-
-fn spoken(tls: &AnyTls) -> Found {
-    let tls = if tls.spoken() { Tls::NotVerified } else { Tls::None };
-    Found { tls: Some(tls), ..Found::silent() }
 }
 
 /// Length 8, code 80877103.
@@ -162,3 +177,6 @@ const NAME: &str = "bastionctl test";
 const NOBODY: &str = "postgres";
 /// The longest error that is taken; PostgreSQL's have a few hundred bytes.
 const LONGEST_ERROR: usize = 64 * 1024;
+/// What the library says of a method that it does not know: Kerberos, GSSAPI, SSPI.
+const UNSUPPORTED: &str = "unsupported authentication method";
+const KERBEROS: &str = "Kerberos, or the like";

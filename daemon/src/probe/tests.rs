@@ -104,6 +104,31 @@ async fn a_password_is_not_said_in_the_clear() {
     })
     .await;
     assert!(matches!(refused, Err(Setback::InTheClear)), "{refused:?}");
+    let private = Wish { private: true, ..wish(Engine::Postgres) };
+    let refused = talk(private, async |mut peer: Peer| {
+        peer.hears(8).await;
+        peer.says(b"N").await;
+        let mut rest = Vec::new();
+        peer.0.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty(), "{rest:?}");
+    })
+    .await;
+    assert!(matches!(refused, Err(Setback::InTheClear)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_postgres_may_ask_for_a_login_that_only_other_clients_know() {
+    let refused = talk(wish(Engine::Postgres), async |mut peer: Peer| {
+        peer.hears(8).await;
+        peer.says(b"N").await;
+        let length = usize::from(peer.hears(4).await[3]);
+        peer.hears(length - 4).await;
+        // AuthenticationGSS.
+        peer.says(b"R\0\0\0\x08\0\0\0\x07").await;
+    })
+    .await;
+    let words = "the server asks for a login by Kerberos, or the like";
+    assert_eq!(refused.unwrap_err().to_string(), words);
 }
 
 #[tokio::test]
@@ -178,10 +203,16 @@ async fn what_a_server_says_in_place_of_an_answer_is_kept() {
         let length = u32::try_from(body.len() + 4).unwrap();
         [b"E", &length.to_be_bytes()[..], body].concat()
     };
-    let error = said(b"SFATAL\0C57P03\0MD24 prod-db does not answer\0\0");
-    for after in ["SSLRequest", "startup"] {
-        let silent = Wish { password: None, ..wish(Engine::Postgres) };
-        let refused = talk(silent, async |mut peer: Peer| {
+    let error = said(b"SFATAL\0VFATAL\0C57P03\0MD24 prod-db does not answer\0\0");
+    for (after, password, private) in [
+        ("SSLRequest", None, false),
+        ("startup", None, false),
+        ("SSLRequest", wish(Engine::Postgres).password, false),
+        ("SSLRequest", wish(Engine::Postgres).password, true),
+        ("startup", wish(Engine::Postgres).password, false),
+    ] {
+        let asked = Wish { password, private, ..wish(Engine::Postgres) };
+        let refused = talk(asked, async |mut peer: Peer| {
             peer.hears(8).await;
             if after == "startup" {
                 peer.says(b"N").await;
@@ -201,6 +232,7 @@ async fn whoever_speaks_something_else_is_told_apart_from_one_who_hangs_up() {
         (Engine::Mysql, None),
         (Engine::Mysql, wish(Engine::Mysql).password),
         (Engine::Postgres, None),
+        (Engine::Postgres, wish(Engine::Postgres).password),
     ] {
         let wish = Wish { password, ..wish(engine) };
         let strange = talk(wish, async |mut peer: Peer| {

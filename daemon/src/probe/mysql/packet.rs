@@ -1,9 +1,9 @@
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::client::TlsStream;
 
-use super::super::tls::{AnyTls, Encrypted};
-use super::super::{Setback, foreign};
+use super::super::{Setback, foreign, tls};
 
 /// Packets both ways, numbered as MySQL wants them.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Packets<S> {
     }
 
     /// The same conversation inside TLS.
-    pub(super) async fn encrypted(self, tls: &AnyTls) -> Result<Packets<Encrypted<S>>, Setback> {
-        let stream = tls.over(self.stream).await.map_err(Setback::Lost)?;
+    pub(super) async fn encrypted(self) -> Result<Packets<TlsStream<S>>, Setback> {
+        let stream = tls::over(self.stream).await.map_err(Setback::Lost)?;
         Ok(Packets { stream, next: self.next })
     }
 }
@@ -120,8 +120,7 @@ pub(super) fn response(
     let tls = if encrypted { CLIENT_SSL } else { 0 };
     let mut body = head(tls | if database.is_some() { CLIENT_CONNECT_WITH_DB } else { 0 });
     put(&mut body, user);
-    body.push(u8::try_from(proof.len()).expect("a proof has 32 bytes at most"));
-    body.extend(proof);
+    body.extend(counted(proof));
     if let Some(database) = database {
         put(&mut body, database);
     }
@@ -149,12 +148,27 @@ pub(super) fn refusal(rest: &[u8]) -> Setback {
 }
 
 fn head(more: u32) -> Vec<u8> {
-    let can = CLIENT_LONG_PASSWORD | CLIENT_PROTOCOL_41 | CLIENT_SECURE | CLIENT_METHOD | more;
+    let can = CLIENT_LONG_PASSWORD
+        | CLIENT_PROTOCOL_41
+        | CLIENT_SECURE
+        | CLIENT_METHOD
+        | CLIENT_LONG_PROOF
+        | more;
     let mut head = can.to_le_bytes().to_vec();
     head.extend(LARGEST.to_le_bytes());
     head.push(UTF8);
     head.extend([0; 23]);
     head
+}
+
+/// Bytes with their number before them, of which a token of IAM's, said as it is, has about a thousand; of what is longer
+/// than any password nothing is said.
+fn counted(bytes: &[u8]) -> Vec<u8> {
+    let Ok(length) = u16::try_from(bytes.len()) else { return vec![0] };
+    match u8::try_from(length) {
+        Ok(length @ ..=LONGEST_SHORT) => [&[length], bytes].concat(),
+        Ok(_) | Err(_) => [&[TWO_BYTES], &length.to_le_bytes()[..], bytes].concat(),
+    }
 }
 
 /// Words with a zero behind them; one with a zero inside ends there.
@@ -187,6 +201,10 @@ const CLIENT_PROTOCOL_41: u32 = 0x200;
 const CLIENT_SSL: u32 = 0x800;
 const CLIENT_SECURE: u32 = 0x8000;
 const CLIENT_METHOD: u32 = 0x8_0000;
+const CLIENT_LONG_PROOF: u32 = 0x20_0000;
+/// The largest number that one byte holds, and what stands before one of two.
+const LONGEST_SHORT: u8 = 250;
+const TWO_BYTES: u8 = 0xfc;
 /// utf8mb3, which every server knows.
 const UTF8: u8 = 33;
 /// The largest packet that we say we take.
@@ -224,6 +242,16 @@ pub(super) mod tests {
         assert_eq!((parsed.method.as_str(), parsed.offers_tls()), ("caching_sha2_password", true));
         let without = Greeting::parse(&greeting(0xdfff_f7ff, "")).unwrap();
         assert!(!without.offers_tls());
+    }
+
+    #[test]
+    fn a_proof_of_any_length_is_counted() {
+        let of = |length: usize| response("", &vec![7; length], None, "", true)[33..].to_vec();
+        let expected = |head: &[u8], length: usize| [head, &vec![7; length], &[0]].concat();
+        assert_eq!(of(250), expected(&[250], 250));
+        assert_eq!(of(251), expected(&[0xfc, 251, 0], 251));
+        assert_eq!(of(1000), expected(&[0xfc, 0xe8, 3], 1000));
+        assert_eq!(of(70_000), expected(&[0], 0));
     }
 
     #[test]
