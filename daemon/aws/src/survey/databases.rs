@@ -8,7 +8,8 @@ use crate::access::Access;
 /// Instances that stand alone. A member of a cluster is found as its cluster.
 pub(super) async fn instances(access: &Access) -> Result<Vec<DatabaseFound>, CloudError> {
     let all = every_instance(access).await?;
-    Ok(all.iter().filter(|one| one.db_cluster_identifier().is_none()).map(instance).collect())
+    let alone = |one: &&DbInstance| said(one.db_cluster_identifier()).is_none();
+    Ok(all.iter().filter(alone).map(instance).collect())
 }
 
 /// Aurora clusters, and clusters of RDS that are no Aurora: both are named by their cluster's identifier.
@@ -52,8 +53,8 @@ fn instance(one: &DbInstance) -> DatabaseFound {
         vpc: vpc(one),
         security_groups: groups(one.vpc_security_groups()),
         port: port(one.endpoint().and_then(|at| at.port())),
-        database: one.db_name().map(str::to_owned),
-        user: one.master_username().map(str::to_owned),
+        database: said(one.db_name()),
+        user: said(one.master_username()),
         managed: one.master_user_secret().is_some(),
         secrets: Vec::new(),
         arn: one.db_instance_arn().map(str::to_owned),
@@ -71,8 +72,8 @@ fn cluster(one: &DbCluster, instances: &[DbInstance]) -> DatabaseFound {
         vpc: member.and_then(vpc),
         security_groups: groups(one.vpc_security_groups()),
         port: port(one.port()),
-        database: one.database_name().map(str::to_owned),
-        user: one.master_username().map(str::to_owned),
+        database: said(one.database_name()),
+        user: said(one.master_username()),
         managed: one.master_user_secret().is_some(),
         secrets: Vec::new(),
         arn: one.db_cluster_arn().map(str::to_owned),
@@ -110,6 +111,11 @@ fn proxy(one: &DbProxy) -> DatabaseFound {
 
 fn vpc(one: &DbInstance) -> Option<String> {
     one.db_subnet_group()?.vpc_id().map(str::to_owned)
+}
+
+/// What is said. Others than AWS write an empty word for nothing.
+fn said(word: Option<&str>) -> Option<String> {
+    word.filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
 fn groups(all: &[aws_sdk_rds::types::VpcSecurityGroupMembership]) -> Vec<String> {

@@ -90,12 +90,15 @@ impl StandIn {
     }
 
     pub(crate) fn aws_of(&self, site: Site) -> Aws {
-        let settings = Settings {
+        Aws::with(site, self.settings())
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
             config_file: Some(self.dir.path().join("config")),
             credentials_file: Some(self.dir.path().join("credentials")),
             ..Settings::default()
-        };
-        Aws::with(site, settings)
+        }
     }
 
     /// What a person's own tools would use to set up the account.

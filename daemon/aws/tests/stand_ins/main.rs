@@ -1,4 +1,4 @@
-//! Discovery and examination against two AWS stand-ins that others have made: moto and ministack.
+//! Discovery, survey and examination against two AWS stand-ins that others have made: moto and ministack.
 //!
 //! `cargo xtask test` makes the Python environment that holds them, and says where in `BASTION_TEST_VENV`.
 
@@ -6,6 +6,7 @@
 
 mod examine;
 mod house;
+mod survey;
 
 use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
 use bastion_cloud::{
