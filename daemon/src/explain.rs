@@ -363,7 +363,7 @@ fn took_too_long(target: &Target, stage: bastion_api::Stage) -> Problem {
 
 /// There is no site of that name; those that there are may have been meant.
 pub fn unknown_site<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
-    let problem = Problem::new("D32", Sort::NotFound, format!("there is no site {name}"));
+    let problem = Problem::new("D32", Sort::NotFound, format!("no site is called \"{name}\""));
     let meant = meant(name, known);
     problem
         .hint(meant.unwrap_or_else(|| "the config names no sites: bastionctl config path".into()))
@@ -371,7 +371,7 @@ pub fn unknown_site<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Pro
 
 /// There is no target of that name; those that there are may have been meant.
 pub fn unknown_target<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
-    let problem = Problem::new("D32", Sort::NotFound, format!("there is no target {name}"));
+    let problem = Problem::new("D32", Sort::NotFound, format!("no target is called \"{name}\""));
     let meant = meant(name, known);
     problem
         .hint(meant.unwrap_or_else(|| "the config names no targets: bastionctl config path".into()))
@@ -389,7 +389,7 @@ fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String>
         known.map(|other| (strsim::jaro_winkler(name, other), other)).collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     match near.first()? {
-        (likeness, other) if *likeness > 0.7 => Some(format!("did you mean {other}?")),
+        (likeness, other) if *likeness > 0.7 => Some(format!("did you mean \"{other}\"?")),
         _ => {
             let names: Vec<_> = near.iter().map(|(_, other)| *other).collect();
             Some(format!("there are: {}", names.join(", ")))

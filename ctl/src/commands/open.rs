@@ -90,7 +90,10 @@ pub(super) fn show(reached: &Reached, ui: &mut Ui) -> Result<(), Failure> {
         });
     }
     remark(target, *elapsed, *until, ui);
-    let Some(address) = address else { return Ok(()) };
+    let Some(address) = address else {
+        // It runs, and is found nowhere: its port is somebody else's.
+        return target.problems.first().map_or(Ok(()), |why| Err(why.clone().into()));
+    };
     ui.data(&clean(&address.text()))?;
     if let Some(line) = client_line(target, &address) {
         ui.data(&clean(&line))?;

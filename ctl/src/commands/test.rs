@@ -25,7 +25,10 @@ pub(crate) struct Test {
 
 impl Test {
     pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
-        open::reach(client, &self.target, &OpenRequest::default(), ui).await?;
+        // Nobody needs a bastion for a target that is found nowhere; why it is not is the daemon's to say.
+        if !self.is_nowhere(client).await? {
+            open::reach(client, &self.target, &OpenRequest::default(), ui).await?;
+        }
         let answer = self.ask(client, ui).await;
         let answer = about(client, &self.target, answer).await?;
         if ui.settings().json {
@@ -35,6 +38,13 @@ impl Test {
             ui.data(&line)?;
         }
         Ok(())
+    }
+
+    /// Whether the target has no address on this machine: its port is somebody else's.
+    async fn is_nowhere(&self, client: &Client) -> Result<bool, ClientError> {
+        let report = client.status().await?;
+        let mut named = report.targets.iter().filter(|target| target.name == self.target);
+        Ok(named.any(|target| target.addresses.is_empty() && !target.problems.is_empty()))
     }
 
     /// Asks, and shows meanwhile for how long.

@@ -5,7 +5,7 @@ use bastion_api::Timestamp;
 use serde_json::{Value, json};
 
 use crate::daemon::{Answer, Daemon};
-use crate::samples::{cold, problem, ready, starting, targets, unknown_target};
+use crate::samples::{cold, expired, problem, ready, starting, targets, unknown_target};
 use crate::screen::{command, run};
 use crate::terminal::{Terminal, signal};
 
@@ -75,6 +75,17 @@ fn a_target_of_another_engine_has_an_address_only() {
     let daemon =
         Daemon::new([("POST /v1/targets/cache/open", Answer::lines([opened(cold("cache"), 0.2)]))]);
     run(&daemon, "open cache").is("open_other");
+}
+
+#[test]
+fn a_target_that_is_found_nowhere_is_a_problem_though_its_bastion_runs() {
+    let mut nowhere = expired("prod-db");
+    (nowhere["addresses"], nowhere["state"]) = (json!([]), json!("ready"));
+    nowhere["problems"][0]["kind"] = json!("port_conflict");
+    let daemon = Daemon::new([(OPEN, Answer::lines([opened(nowhere, 24.0)]))]);
+    let screen = run(&daemon, "open prod-db");
+    assert_eq!((screen.code, &*screen.out), (8, ""));
+    assert!(screen.err.contains("prod-db: ready after 24 s\nerror: "), "{}", screen.err);
 }
 
 #[test]

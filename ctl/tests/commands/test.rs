@@ -1,12 +1,18 @@
 use serde_json::{Value, json};
 
 use crate::daemon::{Answer, Daemon};
-use crate::samples::{cold, problem, ready, targets, unknown_target};
+use crate::samples::{cold, expired, problem, ready, status, targets, unknown_target};
 use crate::screen::run;
 use crate::terminal::Terminal;
 
 const OPEN: &str = "POST /v1/targets/prod-db/open";
 const TEST: &str = "POST /v1/targets/prod-db/test";
+const STATUS: &str = "GET /v1/status";
+
+/// What is known before a test: where the target is found.
+fn found() -> (&'static str, Answer) {
+    (STATUS, Answer::json(&status([cold("prod-db")])))
+}
 
 fn opened() -> Answer {
     let stage = json!({
@@ -32,14 +38,15 @@ fn answer(changes: Value) -> Value {
 }
 
 fn daemon(changes: Value) -> Daemon {
-    Daemon::new([(OPEN, opened()), (TEST, Answer::json(&answer(changes)))])
+    Daemon::new([found(), (OPEN, opened()), (TEST, Answer::json(&answer(changes)))])
 }
 
 #[test]
 fn it_opens_the_target_and_then_tells_what_its_database_said() {
     let daemon = daemon(json!({}));
     run(&daemon, "test prod-db").is("test");
-    let asked = [format!("{OPEN} {{\"hold_seconds\":null,\"tunnels\":null}}"), TEST.into()];
+    let asked =
+        [STATUS.into(), format!("{OPEN} {{\"hold_seconds\":null,\"tunnels\":null}}"), TEST.into()];
     assert_eq!(daemon.heard(), asked);
 }
 
@@ -72,7 +79,7 @@ fn of_an_engine_that_nobody_speaks_it_tells_that_it_takes_connections() {
 #[test]
 fn a_wrong_password_is_a_problem_with_its_exit_code() {
     let wrong = problem("D16", "not_permitted", "prod-db does not take the password");
-    let daemon = Daemon::new([(OPEN, opened()), (TEST, Answer::status(403, &wrong))]);
+    let daemon = Daemon::new([found(), (OPEN, opened()), (TEST, Answer::status(403, &wrong))]);
     run(&daemon, "test prod-db").is("test_wrong_password");
 }
 
@@ -80,17 +87,40 @@ fn a_wrong_password_is_a_problem_with_its_exit_code() {
 fn where_the_start_fails_nothing_is_asked_of_the_database() {
     let failed = problem("D04", "bastion_failed", "the bastion of prod-db did not start");
     let failed = json!({ "event": "failed", "problem": failed["problem"] });
-    let daemon = Daemon::new([(OPEN, Answer::lines([failed]))]);
+    let daemon = Daemon::new([found(), (OPEN, Answer::lines([failed]))]);
     assert_eq!(run(&daemon, "test prod-db").code, 9);
-    assert_eq!(daemon.heard().len(), 1);
+    assert_eq!(daemon.heard().len(), 2);
+}
+
+#[test]
+fn a_target_that_is_found_nowhere_is_not_started() {
+    let mut nowhere = expired("prod-db");
+    nowhere["addresses"] = json!([]);
+    let taken = problem("D13", "port_conflict", "prod-db cannot listen where it should");
+    let daemon = Daemon::new([
+        (STATUS, Answer::json(&status([nowhere]))),
+        (TEST, Answer::status(409, &taken)),
+    ]);
+    let screen = run(&daemon, "test prod-db");
+    assert_eq!(screen.code, 8);
+    assert!(
+        screen.err.starts_with("prod-db  asking the database\nerror: prod-db cannot listen"),
+        "{}",
+        screen.err
+    );
+    assert_eq!(daemon.heard(), [STATUS, TEST]);
 }
 
 #[test]
 fn a_daemon_without_this_call_is_told_apart_from_an_unknown_target() {
-    let daemon =
-        Daemon::new([(OPEN, opened()), ("GET /v1/targets", Answer::json(&targets(["prod-db"])))]);
+    let daemon = Daemon::new([
+        found(),
+        (OPEN, opened()),
+        ("GET /v1/targets", Answer::json(&targets(["prod-db"]))),
+    ]);
     run(&daemon, "test prod-db").is("test_older_daemon");
     let daemon = Daemon::new([
+        found(),
         ("POST /v1/targets/prod_db/open", Answer::status(404, &unknown_target())),
         ("GET /v1/targets", Answer::json(&targets(["stg-mysql", "prod-db"]))),
     ]);
@@ -102,8 +132,11 @@ fn a_daemon_without_this_call_is_told_apart_from_an_unknown_target() {
 #[test]
 fn an_interrupt_leaves_a_clean_line() {
     let ready = json!({ "event": "ready", "target": cold("prod-db"), "elapsed_seconds": 0.0 });
-    let daemon =
-        Daemon::new([(OPEN, Answer::lines([ready])), (TEST, Answer::text(200, " ").held())]);
+    let daemon = Daemon::new([
+        found(),
+        (OPEN, Answer::lines([ready])),
+        (TEST, Answer::text(200, " ").held()),
+    ]);
     let mut terminal = Terminal::run(&daemon, "test prod-db", &[("NO_COLOR", "1")]);
     terminal.until("prod-db  asking the database  ").signal("INT");
     let (seen, code) = terminal.end();
