@@ -95,7 +95,8 @@ fn of_instance(instance: &DbInstance) -> DatabaseFacts {
         port: port.and_then(|port| u16::try_from(port).ok()),
         iam: instance.iam_database_authentication_enabled().unwrap_or_default(),
         public: instance.publicly_accessible().unwrap_or_default(),
-        cluster: instance.db_cluster_identifier().map(str::to_owned),
+        // Others than AWS write an empty word for nothing.
+        cluster: instance.db_cluster_identifier().filter(|id| !id.is_empty()).map(str::to_owned),
         resource_id: instance.dbi_resource_id().map(str::to_owned),
         arn: instance.db_instance_arn().map(str::to_owned),
     }
