@@ -1,7 +1,5 @@
 //! Files that bastionctl writes for clients, read by those clients.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::fs;
 use std::path::PathBuf;
 
