@@ -23,6 +23,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_async::time::SharedTimeSource;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use bastion_cloud::{CloudError, Kind, LoginState, Site};
 
 use crate::Settings;
@@ -234,7 +235,7 @@ impl Access {
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        let sdk = loader.load().await;
+        let sdk = without_empty_endpoint(loader.load().await);
         let base = told.chain.as_ref().map(|chain| &chain.base);
         let source = match (base, &told.chain, &self.profile) {
             (Some(Base::Helper(command)), Some(chain), _) => {
@@ -300,6 +301,28 @@ impl Access {
     }
 }
 
+/// An endpoint that is set to nothing is none; the SDK would panic over it at each call.
+fn without_empty_endpoint(sdk: SdkConfig) -> SdkConfig {
+    let mut builder = sdk.to_builder();
+    if sdk.endpoint_url() == Some("") {
+        builder.set_endpoint_url(None);
+    }
+    // Each service looks by itself, too.
+    builder.set_service_config(Some(Said(sdk)));
+    builder.build()
+}
+
+/// What is set for single services, but for what is set to nothing.
+#[derive(Debug)]
+struct Said(SdkConfig);
+
+impl LoadServiceConfig for Said {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let value = self.0.service_config()?.load_config(key)?;
+        Some(value).filter(|value| !value.is_empty())
+    }
+}
+
 fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
@@ -315,3 +338,37 @@ const HEARD_OF: Duration = Duration::from_secs(1);
 
 /// What a role's session is called where the profile gives it no name.
 const SESSION: &str = "bastiond";
+
+#[cfg(test)]
+mod tests {
+    use aws_config::SdkConfig;
+    use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+    use super::without_empty_endpoint;
+
+    /// The environment of a shell that has set an endpoint so.
+    #[derive(Debug)]
+    struct Set(&'static str);
+
+    impl LoadServiceConfig for Set {
+        fn load_config(&self, _: ServiceConfigKey<'_>) -> Option<String> {
+            Some(self.0.to_owned())
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_set_to_nothing_is_none() {
+        let of = |url: &'static str| {
+            let mut sdk = SdkConfig::builder().endpoint_url(url);
+            sdk.set_service_config(Some(Set(url)));
+            let sdk = without_empty_endpoint(sdk.build());
+            let key = ServiceConfigKey::builder().service_id("STS").env("X").profile("x").build();
+            let of_one = sdk.service_config().unwrap().load_config(key.unwrap());
+            (sdk.endpoint_url().map(str::to_owned), of_one)
+        };
+        let (all, one) = of("");
+        assert_eq!((all, one), (None, None));
+        let (all, one) = of("http://x");
+        assert_eq!((all.as_deref(), one.as_deref()), (Some("http://x"), Some("http://x")));
+    }
+}
