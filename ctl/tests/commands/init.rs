@@ -240,6 +240,10 @@ fn what_cannot_be_known_is_told_and_the_rest_goes_on() {
     let (screen, asked) = asked_for("init", &survey);
     assert_eq!((screen.code, asked.len()), (0, 2));
     assert!(screen.err.contains("cannot know the secrets: type this"), "{}", screen.err);
+    survey["unknown"][0]["hints"] = json!([]);
+    survey["unknown"][0]["causes"] = json!(["AWS said no"]);
+    let (screen, _) = asked_for("init", &survey);
+    assert!(screen.err.contains("cannot know the secrets: AWS said no"), "{}", screen.err);
     // And who may not look names what he wants.
     let (_, asked) = asked_for("init --database aurora:hidden", &survey);
     assert_eq!(

@@ -4,6 +4,7 @@ use bastion_api::{Problem, ProblemKind as Sort};
 use bastion_cloud::{CloudError, Kind, LoginWay};
 
 use super::{chain, cloud, login};
+use crate::config::Fault;
 use crate::config::write::WriteError;
 use crate::init::Mismatch;
 
@@ -66,7 +67,8 @@ pub fn config_not_written(err: &WriteError) -> Problem {
         WriteError::Bug { faults, .. } => {
             let message = "the config would not mean what it should: nothing was written";
             let mut problem = Problem::new("D32", Sort::Bug, message).because(err.to_string());
-            let faults = faults.iter().flat_map(|faults| faults.iter().map(ToString::to_string));
+            let one_line = |fault: &Fault| fault.to_string().replace('\n', ";");
+            let faults = faults.iter().flat_map(|faults| faults.iter().map(one_line));
             problem.causes.extend(faults);
             problem.hint("write it yourself: the lines are shown by --dry-run")
         }
@@ -156,7 +158,12 @@ pub fn survey(profile: Option<&str>, err: &CloudError) -> Problem {
         | Kind::Conflict { .. }
         | Kind::Invalid => {
             let message = format!("the account cannot be looked at{whose}");
-            Problem::new("D26", Sort::Failed, message)
+            let problem = Problem::new("D26", Sort::Failed, message);
+            if err.call == CONFIGURATION {
+                problem.hint("mend what it names: the AWS CLI reads it, too")
+            } else {
+                problem
+            }
         }
     };
     let mut problem = problem.request(err.request_id.clone());
@@ -179,3 +186,6 @@ fn nobody(way: &LoginWay) -> Problem {
             .hint("bastionctl init --profile NAME"),
     }
 }
+
+/// What daemon/aws names in place of a call when a person's AWS files are at fault.
+const CONFIGURATION: &str = "aws:configuration";

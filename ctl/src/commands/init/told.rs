@@ -21,8 +21,9 @@ pub(super) fn survey(survey: &Survey, ui: &mut Ui) {
         paragraph(&format!("as {arn}"), ui);
     }
     for unknown in &survey.unknown {
-        let hints = unknown.hints.join(", ");
-        paragraph(&format!("{}: {hints}", unknown.message), ui);
+        // Where nothing helps, what AWS has said may.
+        let more = if unknown.hints.is_empty() { &unknown.causes } else { &unknown.hints };
+        paragraph(&format!("{}: {}", unknown.message, more.join(", ")), ui);
     }
 }
 
