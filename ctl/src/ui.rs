@@ -17,7 +17,7 @@ use crate::words::{clean, wrap};
 pub(crate) use choose::Item;
 use fit::{fitted, within};
 pub(crate) use measure::width;
-use measure::{colour_welcome, height, screen};
+use measure::{colour_welcome, dumb, height, letters, screen};
 pub(crate) use progress::Step;
 
 /// The screen, or what stands in its place.
@@ -47,8 +47,12 @@ pub(crate) struct Settings {
     pub(crate) err_terminal: bool,
     /// A person can answer.
     pub(crate) in_terminal: bool,
+    /// The terminal can only go on: nothing that stands there is written again.
+    pub(crate) dumb: bool,
     /// Colour is welcome on a terminal.
     pub(crate) colour: bool,
+    /// It shows more letters than ASCII's.
+    pub(crate) letters: bool,
     /// How wide a line of talk may be.
     pub(crate) width: usize,
     /// How wide a table may be; none where no screen shows it.
@@ -88,7 +92,9 @@ impl Ui {
             out_terminal: io::stdout().is_terminal(),
             err_terminal: io::stderr().is_terminal(),
             in_terminal: io::stdin().is_terminal(),
+            dumb: dumb(),
             colour: colour_welcome(),
+            letters: letters(),
             width: width(),
             table_width: screen(io::stdout()),
         };
@@ -128,10 +134,16 @@ impl Ui {
         self.json_line(&Versioned { schema_version: SCHEMA_VERSION, value })
     }
 
+    /// Whether what is watched is drawn in the place of what was there, for a person who looks on.
+    pub(crate) fn redraws(&self) -> bool {
+        self.settings.out_terminal && !self.settings.dumb
+    }
+
     /// Draws a screen afresh: a table that is watched.
     pub(crate) fn screen(&mut self, lines: &[String]) -> Result<(), Failure> {
-        if self.settings.out_terminal {
-            let lines = within(lines, height());
+        if self.redraws() {
+            let width = self.settings.table_width.unwrap_or(usize::MAX);
+            let lines = within(lines, width, height());
             // Home, then each line with what was behind it wiped, then all below: nothing flickers.
             let body: String = lines.iter().map(|line| format!("{line}\x1b[K\n")).collect();
             let text = format!("\x1b[H{body}\x1b[J");
@@ -150,7 +162,7 @@ impl Ui {
 
     /// Makes room for what [`Ui::screen`] draws.
     pub(crate) fn clear(&mut self) -> Result<(), Failure> {
-        if !self.settings.out_terminal {
+        if !self.redraws() {
             return Ok(());
         }
         write!(self.out, "\x1b[2J").map_err(Failure::Stdout)
@@ -184,7 +196,9 @@ impl Ui {
 
     /// How far something is: on a terminal a bar on a line that is written again and again, else a line for each stage.
     pub(crate) fn step(&mut self, step: Step) {
-        if self.settings.err_terminal {
+        if self.settings.err_terminal && !self.settings.dumb {
+            // It may have another size by now, and a line that wraps cannot be written again.
+            self.measure();
             let line = step.line(self.settings.width, self.settings.colour);
             return self.rewrite(&line);
         }
@@ -300,7 +314,7 @@ impl Ui {
     }
 
     fn rewrite(&mut self, line: &str) {
-        if self.settings.quiet || !self.settings.err_terminal {
+        if self.settings.quiet || !self.settings.err_terminal || self.settings.dumb {
             return;
         }
         self.rewriting = true;

@@ -1,11 +1,14 @@
 use bastion_api::client::{Client, ClientError};
-use bastion_api::{CloseAnswer, CloseRequest, Problem, ProblemKind, Refused, State, VisitStatus};
+use bastion_api::{
+    CloseAnswer, CloseRequest, Problem, ProblemKind, Refused, State, Timestamp, VisitStatus,
+};
 use clap::Args;
 
 use super::about;
+use crate::clock;
 use crate::error::Failure;
 use crate::ui::Ui;
-use crate::words::{clean, count, since};
+use crate::words::{clean, count, since_until};
 
 /// End a target's visits and stop its bastion
 ///
@@ -41,7 +44,8 @@ impl Close {
     /// Asks whether those who are connected may be cut off; a failure where nobody can answer, or does not want it.
     async fn confirm(&self, refused: &Refused, ui: &mut Ui) -> Result<(), Failure> {
         let name = clean(&self.target);
-        let users: Vec<String> = refused.visits.iter().map(user).collect();
+        let today = clock::today();
+        let users: Vec<String> = refused.visits.iter().map(|visit| user(visit, today)).collect();
         if !ui.settings().in_terminal || !ui.settings().err_terminal {
             let message = format!("{name} is in use");
             let mut problem = Problem::new("C06", ProblemKind::Failed, message);
@@ -60,12 +64,12 @@ impl Close {
     }
 }
 
-/// `psql (pid 4711), for 12 min`
-pub(super) fn user(visit: &VisitStatus) -> String {
+/// `psql (pid 4711), connected for 12 min`
+pub(crate) fn user(visit: &VisitStatus, today: Timestamp) -> String {
     let program = visit.program.as_deref().map_or_else(|| "a program".into(), clean);
     let pid = visit.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     let deed = if visit.waiting { "waiting" } else { "connected" };
-    format!("{program}{pid}, {deed} for {}", since(visit.since))
+    format!("{program}{pid}, {deed} for {}", since_until(visit.since, today))
 }
 
 /// What closing did.

@@ -46,7 +46,7 @@ impl Status {
                 }
                 report => report?,
             };
-            let apart = !first && !ui.settings().json && !ui.settings().out_terminal;
+            let apart = !first && !ui.settings().json && !ui.redraws();
             if apart {
                 ui.data("")?;
             }
@@ -86,7 +86,7 @@ impl Status {
 
 /// Whether what is watched stays on a screen that somebody looks at.
 fn lasts(ui: &Ui) -> bool {
-    ui.settings().out_terminal && !ui.settings().json
+    ui.redraws() && !ui.settings().json
 }
 
 /// Whether a daemon that is stopped, or started anew, answers so.
@@ -120,14 +120,16 @@ fn screen(report: &Report, ui: &Ui) -> Vec<String> {
     }
     let mut lines = table.lines(ui.settings().table_width, |text, look| ui.painted(text, look));
     for target in &report.targets {
-        lines.extend(remarks(target, ui));
+        for remark in remarks(target) {
+            lines.extend(below(&format!("{}: {remark}", clean(&target.name)), ui));
+        }
         lines.extend(problems(target, ui));
     }
     lines
 }
 
-/// What is not wrong, and worth a line: `prod-db: kept up by pgAdmin (silent 47 min)`.
-fn remarks(target: &TargetStatus, ui: &Ui) -> Vec<String> {
+/// What is not wrong, and worth a line: `kept up by pgAdmin (silent 47 min)`.
+pub(crate) fn remarks(target: &TargetStatus) -> Vec<String> {
     let paused = target
         .paused
         .as_ref()
@@ -145,16 +147,14 @@ fn remarks(target: &TargetStatus, ui: &Ui) -> Vec<String> {
             Some(_) | None => format!("kept up by {program} (silent {silent})"),
         }
     });
-    let width = ui.settings().width.saturating_sub(PROBLEM.len());
-    let mut lines = Vec::new();
-    for text in [paused, remain, kept].into_iter().flatten() {
-        let text = clean(&format!("{}: {text}", target.name));
-        for (number, line) in wrap(&text, width).iter().enumerate() {
-            let indent = if number == 0 { PROBLEM } else { HINT };
-            lines.push(format!("{indent}{line}"));
-        }
-    }
-    lines
+    [paused, remain, kept].into_iter().flatten().map(|remark| clean(&remark)).collect()
+}
+
+/// What stands below the table, broken where it is too long.
+fn below(text: &str, ui: &Ui) -> Vec<String> {
+    let lines = wrap(text, ui.settings().width.saturating_sub(PROBLEM.len()));
+    let indent = |number| if number == 0 { PROBLEM } else { HINT };
+    lines.iter().enumerate().map(|(number, line)| format!("{}{line}", indent(number))).collect()
 }
 
 /// `prod-db: the AWS login of profile "prod" ended 2 h ago`, and the hint on a line of its own, to be copied.
@@ -165,12 +165,7 @@ fn problems(target: &TargetStatus, ui: &Ui) -> Vec<String> {
             Some(cause) => format!("{}: {cause}", problem.message),
             None => problem.message.clone(),
         };
-        let text = clean(&format!("{}: {because}", target.name));
-        let width = ui.settings().width.saturating_sub(PROBLEM.len());
-        for (number, line) in wrap(&text, width).iter().enumerate() {
-            let indent = if number == 0 { PROBLEM } else { HINT };
-            lines.push(format!("{indent}{line}"));
-        }
+        lines.extend(below(&clean(&format!("{}: {because}", target.name)), ui));
         for hint in &problem.hints {
             lines.push(format!("{HINT}{} {}", ui.painted("hint:", Look::Help), clean(hint)));
         }
@@ -248,7 +243,8 @@ fn programs<'a>(visits: impl IntoIterator<Item = &'a VisitStatus>) -> Vec<String
     programs.into_iter().map(part).collect()
 }
 
-fn program(visit: &VisitStatus) -> String {
+/// Who is connected; a container or a program that has gone has no name.
+pub(crate) fn program(visit: &VisitStatus) -> String {
     visit.program.as_deref().map_or_else(|| "unknown".into(), clean)
 }
 

@@ -23,9 +23,14 @@ impl Top {
         if !settings.in_terminal || !settings.out_terminal {
             return Err(no_terminal("top needs a terminal to draw on", WATCH).into());
         }
+        if settings.dumb {
+            return Err(
+                no_terminal("top cannot draw on a terminal of the type \"dumb\"", WATCH).into()
+            );
+        }
         // A daemon that is not there is told as every command tells it; one that goes away later is shown.
         let first = client.status().await?;
-        show(client, first, Paint { colour: settings.colour }).await
+        show(client, first, Paint { colour: settings.colour, letters: settings.letters }).await
     }
 }
 

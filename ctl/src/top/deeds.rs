@@ -69,7 +69,7 @@ pub(super) async fn deeds(client: &Client, mut wishes: Receiver<Wish>, tell: &Se
                 Wish::Open(name, request) => under_way.push(Box::pin(open(client, name, request))),
                 Wish::Close(name, request) => under_way.push(Box::pin(close(client, name, request))),
                 // The dashboard ends by itself.
-                Wish::Quit | Wish::Interrupt => {}
+                Wish::Quit | Wish::Interrupt | Wish::Suspend => {}
             },
         }
     }

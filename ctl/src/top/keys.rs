@@ -25,6 +25,8 @@ pub(crate) enum Key {
     Backspace,
     /// Ctrl-C.
     Interrupt,
+    /// Ctrl-Z.
+    Suspend,
 }
 
 /// The keys in what was read at once. A terminal sends a key's bytes together, so that an escape by itself is one.
@@ -34,6 +36,7 @@ pub(super) fn keys(mut bytes: &[u8]) -> Vec<Key> {
         let (key, rest) = match first {
             0x1b => escaped(rest),
             0x03 => (Some(Key::Interrupt), rest),
+            0x1a => (Some(Key::Suspend), rest),
             b'\r' | b'\n' => (Some(Key::Enter), rest),
             0x7f | 0x08 => (Some(Key::Backspace), rest),
             0x10 => (Some(Key::Up), rest),
@@ -85,8 +88,8 @@ mod tests {
         assert_eq!(keys(b"\x1b[5~\x1b[6~"), [Key::PageUp, Key::PageDown]);
         assert_eq!(keys(b"\x1b[H\x1b[1~\x1bOF\x1b[4~"), [Key::Home, Key::Home, Key::End, Key::End]);
         assert_eq!(
-            keys(b"q\r\x7f\x03"),
-            [Key::Char('q'), Key::Enter, Key::Backspace, Key::Interrupt]
+            keys(b"q\r\x7f\x1a\x03"),
+            [Key::Char('q'), Key::Enter, Key::Backspace, Key::Suspend, Key::Interrupt]
         );
         assert_eq!(keys("é€".as_bytes()), [Key::Char('é'), Key::Char('€')]);
     }

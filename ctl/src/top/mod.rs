@@ -37,7 +37,9 @@ pub(crate) async fn show(client: &Client, first: Status, paint: Paint) -> Result
     let (tell, told) = mpsc::channel(EVENTS_AHEAD);
     let (wish, wishes) = mpsc::channel(EVENTS_AHEAD);
     let mut resized = signal(SignalKind::window_change()).map_err(Failure::System)?;
-    let _taken = Taken::take().map_err(Failure::System)?;
+    let goes_on = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
+    let mut called_back = signal(goes_on).map_err(Failure::System)?;
+    let taken = Taken::take().map_err(Failure::System)?;
     hear_keys(tell.clone())?;
     let mut shown = Shown {
         model: Model::here(TimeZone::system()),
@@ -63,9 +65,18 @@ pub(crate) async fn show(client: &Client, first: Status, paint: Paint) -> Result
             ended = shown.next() => match ended {
                 Some(Wish::Quit) => return Ok(()),
                 Some(Wish::Interrupt) => return Err(Failure::Signal(Signal::Interrupt)),
+                Some(Wish::Suspend) => {
+                    taken.lend().map_err(Failure::System)?;
+                    shown.afresh()?;
+                }
                 Some(Wish::Open(..) | Wish::Close(..)) | None => {}
             },
             _ = resized.recv() => {}
+            // Whoever stopped us, the shell has had the terminal meanwhile.
+            _ = called_back.recv() => {
+                taken.again().map_err(Failure::System)?;
+                shown.afresh()?;
+            }
             // They go on for ever.
             _ = &mut feeds => {}
         }
@@ -83,7 +94,8 @@ struct Shown {
 }
 
 impl Shown {
-    /// Takes in what has happened since the last time, all of it before it is drawn. Says how to end, where it is time.
+    /// Takes in what has happened since the last time, all of it before it is drawn. Says how to end or to stand still,
+    /// where it is time.
     async fn next(&mut self) -> Option<Wish> {
         let mut event = self.told.recv().await;
         while let Some(this) = event {
@@ -98,13 +110,18 @@ impl Shown {
     fn take_in(&mut self, event: Event) -> Option<Wish> {
         let now = clock::now().duration_since(self.begun);
         match self.model.update(event, now)? {
-            end @ (Wish::Quit | Wish::Interrupt) => Some(end),
+            end @ (Wish::Quit | Wish::Interrupt | Wish::Suspend) => Some(end),
             deed @ (Wish::Open(..) | Wish::Close(..)) => {
                 // Who presses keys faster than anything can be done presses them again.
                 self.wish.try_send(deed).ok();
                 None
             }
         }
+    }
+
+    /// Whatever stood on the screen is gone.
+    fn afresh(&mut self) -> Result<(), Failure> {
+        self.terminal.clear().map_err(Failure::Stdout)
     }
 
     fn draw(&mut self) -> Result<(), Failure> {

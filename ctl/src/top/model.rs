@@ -91,6 +91,8 @@ pub(crate) enum Wish {
     Quit,
     /// End it as Ctrl-C ends a program.
     Interrupt,
+    /// Stand still and leave the terminal to the shell, until it is called back.
+    Suspend,
 }
 
 /// What is shown beside the list.
@@ -146,12 +148,7 @@ impl Model {
                 let since = self.away.as_ref().map_or(now, |away| away.since);
                 self.away = Some(Away { since, problem });
             }
-            Event::Happened(happening) => {
-                self.happenings.push_back(*happening);
-                if self.happenings.len() > MOST_HAPPENINGS {
-                    self.happenings.pop_front();
-                }
-            }
+            Event::Happened(happening) => self.happened(*happening),
             Event::Done(words) => self.say(words, false),
             Event::Failed(problem) => self.say(in_a_line(&problem), true),
             Event::InUse { target, visits } => self.mode = Mode::Confirm { target, visits },
@@ -165,6 +162,11 @@ impl Model {
         let wanted = self.filter.to_lowercase();
         let all = self.status.iter().flat_map(|status| &status.targets);
         all.filter(|target| target.name.to_lowercase().contains(&wanted)).collect()
+    }
+
+    /// What has happened to targets that the filter leaves, the newest last.
+    pub(super) fn heard(&self) -> Vec<&Happening> {
+        self.happenings.iter().filter(|happening| self.lets(happening)).collect()
     }
 
     /// The target that keys are about, and its place among those that are shown.
@@ -186,6 +188,23 @@ impl Model {
         self.said.as_ref().filter(|said| self.now.saturating_sub(said.at) < READ_WITHIN)
     }
 
+    fn lets(&self, happening: &Happening) -> bool {
+        let name = happening.target.as_deref().unwrap_or_default();
+        name.to_lowercase().contains(&self.filter.to_lowercase())
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        if self.back > 0 && self.lets(&happening) {
+            // Who reads what was before goes on reading it.
+            self.back += 1;
+        }
+        self.happenings.push_back(happening);
+        if self.happenings.len() > MOST_HAPPENINGS {
+            self.happenings.pop_front();
+        }
+        self.back = self.back.min(self.heard().len().saturating_sub(1));
+    }
+
     fn seen(&mut self, status: Status, today: Timestamp) {
         let restarted = self.status.as_ref().is_some_and(|old| old.started_at != status.started_at);
         if restarted {
@@ -203,8 +222,9 @@ impl Model {
     }
 
     fn pressed(&mut self, key: Key) -> Option<Wish> {
-        if key == Key::Interrupt {
-            return Some(Wish::Interrupt);
+        let always = [(Key::Interrupt, Wish::Interrupt), (Key::Suspend, Wish::Suspend)];
+        if let Some((_, wish)) = always.into_iter().find(|(of, _)| *of == key) {
+            return Some(wish);
         }
         match std::mem::take(&mut self.mode) {
             Mode::List => self.pressed_in_list(key),
@@ -235,7 +255,8 @@ impl Model {
                 | Key::End
                 | Key::Enter
                 | Key::Backspace
-                | Key::Interrupt => {
+                | Key::Interrupt
+                | Key::Suspend => {
                     self.mode = Mode::Confirm { target, visits };
                     None
                 }
@@ -260,14 +281,14 @@ impl Model {
             Key::Char('o') => return self.open(None),
             Key::Char('h') => return self.open(Some(HOLD)),
             Key::Char('c') => return self.close(),
-            Key::Char(_) | Key::Backspace | Key::Interrupt => {}
+            Key::Char(_) | Key::Backspace | Key::Interrupt | Key::Suspend => {}
         }
         None
     }
 
     fn pressed_in_events(&mut self, key: Key) -> Option<Wish> {
         self.mode = Mode::Events;
-        let last = self.happenings.len().saturating_sub(1);
+        let last = self.heard().len().saturating_sub(1);
         match key {
             Key::Up | Key::Char('k') => self.back = (self.back + 1).min(last),
             Key::Down | Key::Char('j') => self.back = self.back.saturating_sub(1),
@@ -278,7 +299,7 @@ impl Model {
             Key::Escape | Key::Enter | Key::Char('e') => self.mode = Mode::List,
             Key::Char('q') => return Some(Wish::Quit),
             Key::Char('?') => self.mode = Mode::Help,
-            Key::Char(_) | Key::Backspace | Key::Interrupt => {}
+            Key::Char(_) | Key::Backspace | Key::Interrupt | Key::Suspend => {}
         }
         None
     }
@@ -291,7 +312,8 @@ impl Model {
             Key::Escape => return self.filter.clear(),
             Key::Up => self.select(|at, _| at.saturating_sub(1)),
             Key::Down => self.select(|at, last| (at + 1).min(last)),
-            Key::PageUp | Key::PageDown | Key::Home | Key::End | Key::Interrupt => {}
+            Key::PageUp | Key::PageDown | Key::Home | Key::End => {}
+            Key::Interrupt | Key::Suspend => {}
         }
         self.mode = Mode::Filter;
     }

@@ -8,6 +8,7 @@ use ratatui::backend::{Backend, ClearType, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
 use ratatui::style::{Color, Modifier};
+use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// The terminal while it is ours; dropped, it is as it was.
@@ -17,22 +18,36 @@ pub(super) struct Taken(());
 impl Taken {
     /// Takes the terminal: keys come one by one and unseen, on a screen of its own.
     pub(super) fn take() -> io::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        *found() = Some(before);
         let taken = Self(());
-        tcsetattr(io::stdin(), OptionalActions::Flush, &raw)?;
+        taken.again()?;
         // What a panic says would be lost with the screen of our own.
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |why| {
             give_back();
             before(why);
         }));
+        Ok(taken)
+    }
+
+    /// Leaves the terminal to the shell and stands still, as a program does at Ctrl-Z; when it is called back, takes it again.
+    pub(super) fn lend(&self) -> io::Result<()> {
+        give_back();
+        kill_current_process_group(Signal::TSTP)?;
+        self.again()
+    }
+
+    /// Takes a terminal that the shell has had meanwhile.
+    pub(super) fn again(&self) -> io::Result<()> {
+        let mut raw = {
+            let mut found = found();
+            let before = tcgetattr(io::stdin())?;
+            found.get_or_insert(before).clone()
+        };
+        raw.make_raw();
+        tcsetattr(io::stdin(), OptionalActions::Flush, &raw)?;
         let mut out = io::stdout();
         out.write_all(ENTER)?;
-        out.flush()?;
-        Ok(taken)
+        out.flush()
     }
 }
 

@@ -19,6 +19,11 @@ use paint::{cut, fit};
 
 /// Draws the whole screen.
 pub(crate) fn draw(model: &Model, paint: Paint, frame: &mut Frame<'_>) {
+    draw_all(model, paint, frame);
+    paint.suit(frame.buffer_mut());
+}
+
+fn draw_all(model: &Model, paint: Paint, frame: &mut Frame<'_>) {
     let area = frame.area();
     if area.width < NARROWEST || area.height < LOWEST {
         return frame.render_widget(Line::from("too small"), area);
@@ -65,30 +70,39 @@ fn draw_head(model: &Model, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
 fn draw_list(model: &Model, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
     let rows = u16::try_from(model.shown().len()).unwrap_or(u16::MAX).max(1).saturating_add(1);
     if area.height < ROOM_FOR_BOTH {
-        return list::draw(model, paint, frame, area);
+        list::draw(model, paint, frame, area);
+        return;
     }
-    // The list has what it needs, up to half of the screen; what one target is like has the rest.
-    let most = (area.height / 2).max(LEAST_LIST);
+    // The list has what it needs, and leaves what one target from near mostly needs.
+    let most = (area.height / 2).max(area.height.saturating_sub(ROOM_FOR_ONE));
     let [above, rule, below] = Layout::vertical([
         Constraint::Length(rows.min(most)),
         Constraint::Length(1),
         Constraint::Fill(1),
     ])
     .areas(area);
-    list::draw(model, paint, frame, above);
-    frame.render_widget(paint.quiet("─".repeat(usize::from(rule.width))), rule);
+    let seen = list::draw(model, paint, frame, above);
+    let all = model.shown().len();
+    let part = if seen.len() < all {
+        format!("─ {} to {} of {all} ", seen.start + 1, seen.end)
+    } else {
+        String::new()
+    };
+    let line = format!("{part}{}", "─".repeat(usize::from(rule.width)));
+    frame.render_widget(paint.quiet(line), rule);
     details::draw(model, paint, frame, below);
 }
 
 fn draw_events(model: &Model, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
-    let wanted = model.filter.to_lowercase();
-    let of_interest = |happening: &&Happening| {
-        let name = happening.target.as_deref().unwrap_or_default();
-        name.to_lowercase().contains(&wanted)
-    };
-    let kept: Vec<&Happening> = model.happenings.iter().filter(of_interest).collect();
+    let kept = model.heard();
     if kept.is_empty() {
-        return draw_lines(vec![Line::from("nothing has happened yet")], frame, area);
+        let words = match model.filter.as_str() {
+            "" => "nothing has happened yet".to_owned(),
+            filter => {
+                format!("nothing has happened yet to targets with \"{filter}\" in their names")
+            }
+        };
+        return draw_lines(vec![Line::from(clean(&words))], frame, area);
     }
     let (width, height) = (usize::from(area.width), usize::from(area.height));
     let end = kept.len().saturating_sub(model.back).max(1);
@@ -114,7 +128,7 @@ fn event(happening: &Happening, model: &Model, width: usize, paint: Paint) -> Ve
     let mut lines: Vec<Line<'static>> = vec![paint.line(cut(&words, width), look)];
     let helps = happening.problem.iter().flat_map(|problem| &problem.hints);
     lines.extend(
-        helps.map(|hint| paint.line(cut(&format!("  {}", clean(hint)), width), Look::Help)),
+        helps.map(|hint| paint.line(cut(&format!("  hint: {}", clean(hint)), width), Look::Help)),
     );
     lines
 }
@@ -137,13 +151,15 @@ fn draw_foot(model: &Model, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
             let words = format!("filter: {}  Esc shows all", clean(&model.filter));
             paint.line(cut(&words, width), Look::Help)
         }
-        (mode, None) => paint.quiet(keys(mode, width)),
+        (mode, None) => paint.quiet(keys(mode, width, paint)),
     };
     frame.render_widget(line, area);
 }
 
 /// The keys of what is shown; where there is little room, those that lead to the others.
-fn keys(mode: &Mode, width: usize) -> String {
+fn keys(mode: &Mode, width: usize, paint: Paint) -> String {
+    let enter = paint.enter();
+    let (details, back) = (format!("{enter} details"), format!("{enter} back"));
     let all: &[&str] = match mode {
         Mode::List | Mode::Filter | Mode::Confirm { .. } => &[
             "o open",
@@ -151,11 +167,11 @@ fn keys(mode: &Mode, width: usize) -> String {
             "h hold 1 h",
             "e events",
             "/ filter",
-            "⏎ details",
+            &details,
             "? help",
             "q quit",
         ],
-        Mode::Details => &["o open", "c close", "h hold 1 h", "⏎ back", "? help", "q quit"],
+        Mode::Details => &["o open", "c close", "h hold 1 h", &back, "? help", "q quit"],
         Mode::Events => &["↑ ↓ scroll", "e back", "? help", "q quit"],
         Mode::Help => &["any key goes back", "q quit"],
     };
@@ -169,11 +185,12 @@ fn help(paint: Paint) -> Vec<Line<'static>> {
         ("↑ ↓ j k", "choose a target; g G: the first, the last"),
         ("o", "open: start its bastion"),
         ("c", "close: asks when somebody is connected"),
-        ("h", "hold it for 1 h, whether anybody visits"),
-        ("⏎", "this target alone, and back"),
+        ("h", "hold: keep it up for 1 h, whether anybody visits or not"),
+        (paint.enter(), "this target alone, and back"),
         ("e", "what has happened, and back"),
         ("/", "only targets with this in their names"),
         ("Esc", "all targets again"),
+        ("Ctrl-Z", "back to the shell for a while; fg goes on"),
         ("q Ctrl-C", "quit; bastions and visits go on"),
     ];
     lines.extend(known.map(|(key, deed)| Line::from(format!("{key:9} {deed}"))));
@@ -199,8 +216,8 @@ const NARROWEST: u16 = 20;
 const LOWEST: u16 = 4;
 /// From this height on the list and one target from near have room together.
 const ROOM_FOR_BOTH: u16 = 14;
-/// How much of it the list has at least.
-const LEAST_LIST: u16 = 6;
+/// What one target from near mostly needs, with the line above it.
+const ROOM_FOR_ONE: u16 = 9;
 
 #[cfg(test)]
 mod tests;

@@ -32,8 +32,21 @@ pub(super) fn height() -> usize {
 /// Whether the environment has nothing against colour (no-color.org; a dumb terminal has none).
 pub(super) fn colour_welcome() -> bool {
     let no = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-    !no && !dumb
+    !no && !dumb()
+}
+
+/// Whether the terminal can only go on, as a shell inside an editor: nothing that stands there is written again.
+pub(super) fn dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Whether the terminal shows more letters than ASCII's: the locale says so, and it is not a console whose font has few.
+pub(super) fn letters() -> bool {
+    let said = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = said("LC_ALL").or_else(|| said("LC_CTYPE")).or_else(|| said("LANG"));
+    let locale = locale.unwrap_or_default().to_lowercase();
+    let utf8 = locale.contains("utf-8") || locale.contains("utf8");
+    utf8 && env::var_os("TERM").is_none_or(|term| term != "linux")
 }
 
 /// The width of a terminal since the VT100.

@@ -186,3 +186,23 @@ fn a_terminal_shows_the_stages_on_one_line_whose_time_runs_on() {
             .ends_with("\r\x1b[Kprod-db goes on starting; to stop it: bastionctl close prod-db")
     );
 }
+
+#[test]
+fn a_terminal_that_gets_narrower_has_a_line_that_can_still_be_written_again() {
+    let daemon = Daemon::new([(OPEN, Answer::lines([stage("pulling", 11.0)]).held())]);
+    let mut terminal = Terminal::run(&daemon, "open prod-db", &[("NO_COLOR", "1")]);
+    terminal.until("]  11 s of about 24 s").resize(40);
+    // A busy machine may miss a second.
+    let later = |second| format!("\rprod-db  pulling image  {second}/~24 s\x1b[K");
+    terminal.until_any(&(12..60).map(later).collect::<Vec<_>>()).signal("INT");
+    assert_eq!(terminal.end().1, 130);
+}
+
+#[test]
+fn a_terminal_that_can_only_go_on_gets_a_line_a_stage() {
+    let daemon = Daemon::new([(OPEN, start())]);
+    let (seen, code) = Terminal::run(&daemon, "open prod-db", &[("TERM", "dumb")]).end();
+    assert_eq!(code, 0);
+    assert!(seen.contains("prod-db  connecting  22 s of about 24 s\r\nprod-db: ready"), "{seen:?}");
+    assert!(!seen.contains('\x1b') && !seen.replace("\r\n", "").contains('\r'), "{seen:?}");
+}

@@ -1,11 +1,11 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::daemon::{Answer, Daemon};
 use crate::samples::{cold, expired, ready, sketch, starting, status, visit};
 use crate::screen::run;
 use crate::terminal::Terminal;
 
-fn daemon(report: serde_json::Value) -> Daemon {
+fn daemon(report: Value) -> Daemon {
     Daemon::new([("GET /v1/status", Answer::json(&report))])
 }
 
@@ -138,6 +138,33 @@ fn watching_shows_it_again_until_it_is_interrupted() {
     terminal.until("starting 11/~24 s").until("ready (38 min)").signal("INT");
     let (_, code) = terminal.end();
     assert_eq!(code, 130);
+}
+
+#[test]
+fn a_terminal_that_can_only_go_on_gets_one_table_below_the_other() {
+    let daemon = Daemon::new([
+        ("GET /v1/status", Answer::json(&status([starting("stg-mysql")]))),
+        ("GET /v1/status", Answer::json(&status([ready("stg-mysql")]))),
+    ]);
+    let mut terminal = Terminal::run(&daemon, "status --watch", &[("TERM", "dumb")]);
+    terminal.until("\r\n\r\nTARGET").until("ready (38 min)").signal("INT");
+    let (seen, _) = terminal.end();
+    assert!(!seen.contains('\x1b'), "{seen:?}");
+}
+
+#[test]
+fn a_hint_that_the_terminal_breaks_pushes_nothing_off_it() {
+    let targets: Vec<Value> = (0..13).map(|number| cold(&format!("db-{number}"))).collect();
+    let mut report = status([]);
+    let mut broken = expired("old-db");
+    broken["problems"][0]["hints"] = json!(["a ".repeat(200), "b ".repeat(40)]);
+    report["targets"] = targets.into_iter().chain([broken]).collect();
+    let daemon = Daemon::new([("GET /v1/status", Answer::json(&report))]);
+    let mut terminal = Terminal::run(&daemon, "status --watch", &[("NO_COLOR", "1")]);
+    terminal.until_shown("and 1 line below").signal("INT");
+    let (seen, _) = terminal.end();
+    // The titles, 14 targets, what is wrong, a hint of 6 rows and one of 2: with the cursor's row one too many.
+    assert!(!seen.contains("hint: b"), "{seen:?}");
 }
 
 #[test]

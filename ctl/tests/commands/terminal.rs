@@ -33,6 +33,7 @@ impl Terminal {
         let mut command = command(daemon.dir(), line);
         command
             .env("TERM", "xterm-256color")
+            .env("LC_ALL", "C.UTF-8")
             .env_remove("COLUMNS")
             .envs(more.iter().copied())
             .stdin(Stdio::from(side.try_clone().unwrap()))
@@ -66,6 +67,13 @@ impl Terminal {
     /// Types.
     pub(crate) fn types(&mut self, text: &str) -> &mut Self {
         self.screen.write_all(text.as_bytes()).unwrap();
+        self
+    }
+
+    /// Gives the terminal another width.
+    pub(crate) fn resize(&mut self, columns: u16) -> &mut Self {
+        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.screen, size).unwrap();
         self
     }
 

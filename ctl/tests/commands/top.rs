@@ -120,6 +120,18 @@ fn a_daemon_that_goes_away_is_told_and_one_that_comes_back_is_shown() {
 fn without_a_terminal_what_to_do_instead_is_told() {
     run(&daemon(), "top").is("top_no_terminal");
     run(&daemon(), "top --json").is("top_json");
+    let (seen, code) = Terminal::run(&daemon(), "top", &[("TERM", "dumb")]).end();
+    assert_eq!(code, 2, "{seen}");
+    assert!(seen.contains("hint: bastionctl status --watch") && !seen.contains('\x1b'), "{seen:?}");
+}
+
+#[test]
+fn a_locale_without_our_letters_gets_ascii() {
+    let daemon = daemon();
+    let mut terminal = Terminal::run(&daemon, "top", &[("LC_ALL", "C")]);
+    terminal.until_shown(">prod-db").until_shown("Enter details").types("q");
+    let (seen, _) = terminal.finish();
+    assert!(seen.is_ascii(), "{seen:?}");
 }
 
 #[test]

@@ -102,6 +102,32 @@ async fn a_daemon_that_dies_and_one_that_comes_back_are_seen_in_any_size_of_the_
     terminal.until("ended with 130", SOON).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_z_leaves_the_terminal_to_the_shell_and_fg_goes_on() {
+    let house = House::script_way().await;
+    let terminal = Terminal::open(&house, &album("suspended"));
+    terminal.enter("set -m; bastionctl top");
+    terminal.until("prod-db cold", SOON).await;
+
+    terminal.key("C-z");
+    terminal.until("bastionctl top", SOON).await;
+    terminal.enter("echo the shell $((40 + 2)) echoes");
+    let shown = terminal.until("the shell 42 echoes", SOON).await;
+    assert!(shown.contains("echo the shell $((40 + 2)) echoes"), "what is typed is seen: {shown}");
+    assert!(!shown.contains("TARGET"), "{shown}");
+    terminal.keep("shell");
+
+    terminal.enter("fg");
+    terminal.until("prod-db cold", SOON).await;
+    terminal.key("?");
+    terminal.until("any key goes back", SOON).await;
+    terminal.keep("back");
+    terminal.key("q");
+    terminal.until("the shell 42 echoes", SOON).await;
+    terminal.enter("echo ended with $?");
+    terminal.until("ended with 0", SOON).await;
+}
+
 /// How long something may take that asks nobody far away; the machine may be busy.
 const SOON: Duration = Duration::from_secs(20);
 /// How long a simulated start, or a stop, may take.

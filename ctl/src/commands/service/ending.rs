@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::manager::{Kind, Manager};
 use super::{begun, did_not_start, reach_installed, tell};
+use crate::clock;
 use crate::commands::close::user;
 use crate::error::Failure;
 use crate::ui::Ui;
@@ -108,7 +109,7 @@ fn users(status: &Status) -> Vec<String> {
         target
             .visits
             .iter()
-            .map(move |visit| format!("{name}: {}", user(visit)))
+            .map(move |visit| format!("{name}: {}", user(visit, clock::today())))
             .collect::<Vec<_>>()
     };
     status.targets.iter().flat_map(of).collect()

@@ -140,6 +140,50 @@ fn every_screen_is_left_as_it_says_and_q_and_ctrl_c_end_it() {
 }
 
 #[test]
+fn ctrl_z_stands_still_and_changes_nothing() {
+    for keys in ["", "e", "?", "\r", "/o", "jc"] {
+        let (mut model, mut other) = (model(), model());
+        press(&mut other, keys);
+        press(&mut model, keys);
+        assert_eq!(press(&mut model, "\x1a"), Some(Wish::Suspend), "{keys:?}");
+        assert_eq!((&model.mode, &model.filter), (&other.mode, &other.filter), "{keys:?}");
+    }
+}
+
+#[test]
+fn who_reads_what_was_before_is_not_moved_by_what_happens() {
+    let mut model = model();
+    let happens = |model: &mut Model, seq: usize, target: &str| {
+        let event = json!({
+            "seq": seq, "time": MONDAY, "target": target, "message": format!("number {seq}"),
+        });
+        let event = Event::Happened(Box::new(serde_json::from_value(event).unwrap()));
+        assert_eq!(model.update(event, Duration::ZERO), None);
+    };
+    let last = |model: &Model| {
+        let heard = model.heard();
+        heard[heard.len() - 1 - model.back].message.clone()
+    };
+    for seq in 0..30 {
+        happens(&mut model, seq, ["one", "three"][seq % 2]);
+    }
+    press(&mut model, "ekkk");
+    assert_eq!(last(&model), "number 26");
+    happens(&mut model, 30, "one");
+    assert_eq!(last(&model), "number 26");
+    press(&mut model, "G");
+    happens(&mut model, 31, "one");
+    assert_eq!(last(&model), "number 31", "at the end the newest is shown");
+
+    press(&mut model, "e/three\reg");
+    assert_eq!(last(&model), "number 1", "no further back than there is something");
+    happens(&mut model, 32, "one");
+    assert_eq!(last(&model), "number 1");
+    press(&mut model, "j");
+    assert_eq!(last(&model), "number 3");
+}
+
+#[test]
 fn a_daemon_that_goes_away_is_told_until_it_is_back() {
     let mut model = model();
     let problem = || Problem::new("C01", ProblemKind::NotRunning, "bastiond is not running");

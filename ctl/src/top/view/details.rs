@@ -7,6 +7,8 @@ use super::super::model::Model;
 use super::list::{rate, state};
 use super::paint::{Paint, cut, fit};
 use super::{count, draw_lines, since_until, wrap};
+use crate::address::Address;
+use crate::commands::{close, status};
 use crate::ui::Look;
 use crate::words::{bytes, clean, dollars, duration};
 
@@ -18,8 +20,10 @@ pub(super) fn draw(model: &Model, paint: Paint, frame: &mut Frame<'_>, area: Rec
     let facts = facts(model, target, width).into_iter().filter(|fact| !fact.is_empty());
     lines.extend(facts.map(Line::from));
     // What is wrong comes before who is there: a list of visits may be long.
-    lines.extend(target.problems.iter().flat_map(|problem| wrong(problem, width, paint)));
-    lines.extend(remarks(target, width, paint));
+    let room = usize::from(area.height).saturating_sub(lines.len());
+    lines.extend(troubles(&target.problems, room, width, paint));
+    let remarks = status::remarks(target);
+    lines.extend(remarks.iter().map(|text| paint.line(cut(text, width), Look::Busy)));
     let room = usize::from(area.height).saturating_sub(lines.len());
     lines.extend(visits(&target.visits, model.today, room, width, paint));
     draw_lines(lines, frame, area);
@@ -37,15 +41,8 @@ pub(super) fn question(
     let mut lines = vec![paint.line(head, Look::Busy)];
     let listed = visits.len().min(room.saturating_sub(2).max(1));
     for visit in &visits[..listed] {
-        let deed = if visit.waiting { "waiting" } else { "connected" };
-        let ago = today.map(|today| format!(" for {}", since_until(visit.since, today)));
-        let pid = visit.pid.map(|pid| format!(" (pid {pid})"));
-        lines.push(Line::from(format!(
-            "  {}{}, {deed}{}",
-            program(visit),
-            pid.unwrap_or_default(),
-            ago.unwrap_or_default()
-        )));
+        let user = close::user(visit, today.unwrap_or(visit.since));
+        lines.push(Line::from(format!("  {user}")));
     }
     if visits.len() > listed {
         lines.push(Line::from(format!("  and {} more", visits.len() - listed)));
@@ -60,11 +57,9 @@ fn title(target: &TargetStatus, width: usize) -> String {
         (Some(one), None) | (None, Some(one)) => Some(one.clone()),
         (None, None) => None,
     };
-    let address = target.addresses.iter().find(|address| address.starts_with("127.0.0.1"));
-    let address = address.or(target.addresses.first()).cloned();
     let parts = [
         Some(target.name.clone()),
-        address,
+        Address::of(target).map(|address| address.text()),
         Some(target.engine.word().to_owned()),
         whereto,
         Some(format!("site {}", target.site)),
@@ -93,9 +88,18 @@ fn facts(model: &Model, target: &TargetStatus, width: usize) -> [String; 2] {
     ]
 }
 
+/// What is wrong and what helps; where there is room, with the cause.
+fn troubles(problems: &[Problem], room: usize, width: usize, paint: Paint) -> Vec<Line<'static>> {
+    let told = |because| -> Vec<Line<'static>> {
+        problems.iter().flat_map(|problem| wrong(problem, because, width, paint)).collect()
+    };
+    let whole = told(true);
+    if whole.len() <= room { whole } else { told(false) }
+}
+
 /// What is wrong, its nearest cause, and what helps.
-fn wrong(problem: &Problem, width: usize, paint: Paint) -> Vec<Line<'static>> {
-    let cause = problem.causes.first().map(|cause| format!(": {cause}"));
+fn wrong(problem: &Problem, because: bool, width: usize, paint: Paint) -> Vec<Line<'static>> {
+    let cause = problem.causes.first().filter(|_| because).map(|cause| format!(": {cause}"));
     let code = Some(&problem.code).filter(|code| !code.is_empty());
     let code = code.map(|code| format!(" [{code}]"));
     let words =
@@ -105,24 +109,10 @@ fn wrong(problem: &Problem, width: usize, paint: Paint) -> Vec<Line<'static>> {
         .map(|line| paint.line(cut(&line, width), Look::Bad))
         .collect();
     for hint in &problem.hints {
-        lines.push(paint.line(cut(&format!("hint: {}", clean(hint)), width), Look::Help));
+        let hint = wrap(&format!("hint: {}", clean(hint)), width);
+        lines.extend(hint.iter().map(|line| paint.line(cut(line, width), Look::Help)));
     }
     lines
-}
-
-/// What is not wrong, and worth a line.
-fn remarks(target: &TargetStatus, width: usize, paint: Paint) -> Vec<Line<'static>> {
-    let paused = target
-        .paused
-        .as_ref()
-        .map(|paused| format!("stands still for {}: {}", duration(paused.seconds), paused.why));
-    let ends = target.ends_in_seconds.map(|left| format!("ends in {}", duration(left)));
-    let kept = target.kept_up.as_ref().map(|kept| {
-        let program = kept.program.as_deref().unwrap_or("a program");
-        format!("kept up by {program} (silent {})", duration(kept.silent_seconds))
-    });
-    let remarks = [paused, ends, kept].into_iter().flatten();
-    remarks.map(|text| paint.line(cut(&clean(&text), width), Look::Busy)).collect()
 }
 
 fn visits(
@@ -158,7 +148,7 @@ fn visits(
             (false, None) => "-".into(),
         };
         lines.push(Line::from(row([
-            program(visit),
+            status::program(visit),
             visit.pid.map_or_else(|| "-".into(), |pid| pid.to_string()),
             today.map_or_else(|| "-".into(), |today| since_until(visit.since, today)),
             silent,
@@ -170,8 +160,4 @@ fn visits(
         lines.push(Line::from(format!("and {} more", visits.len() - listed)));
     }
     lines
-}
-
-fn program(visit: &VisitStatus) -> String {
-    visit.program.as_deref().map_or_else(|| "unknown".into(), clean)
 }

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use bastion_api::{State, TargetStatus};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -11,8 +13,8 @@ use crate::commands::status;
 use crate::ui::Look;
 use crate::words::{bytes, clean, dollars, duration, whole};
 
-/// One line a target, the chosen one marked.
-pub(super) fn draw(model: &Model, paint: Paint, frame: &mut Frame<'_>, area: Rect) {
+/// One line a target, the chosen one marked. Tells which of them there was room for.
+pub(super) fn draw(model: &Model, paint: Paint, frame: &mut Frame<'_>, area: Rect) -> Range<usize> {
     let shown = model.shown();
     let columns = Columns::of(&shown, usize::from(area.width));
     let mut rows = area.rows();
@@ -29,14 +31,45 @@ pub(super) fn draw(model: &Model, paint: Paint, frame: &mut Frame<'_>, area: Rec
         if let Some(row) = rows.next() {
             frame.render_widget(Line::from(words), row);
         }
-        return;
+        return 0..0;
     }
     let chosen = model.selected().map_or(0, |(at, _)| at);
     let room = usize::from(area.height.saturating_sub(1)).max(1);
-    // The chosen one is always to be seen.
-    let first = (chosen + 1).saturating_sub(room);
+    // The chosen one is always to be seen, and one more where there is one.
+    let below = usize::from(room > 2 && chosen + 1 < shown.len());
+    let first = (chosen + 1 + below).saturating_sub(room);
+    let seen = first..shown.len().min(first + room);
     for ((at, target), row) in shown.iter().enumerate().skip(first).zip(rows) {
-        draw_row(model, target, &columns, at == chosen, paint, frame, row);
+        let mark = match at {
+            at if at == chosen => Mark::Chosen,
+            at if at == first && first > 0 => Mark::Above,
+            at if at + 1 == seen.end && at + 1 < shown.len() => Mark::Below,
+            _ => Mark::None,
+        };
+        draw_row(model, target, &columns, mark, paint, frame, row);
+    }
+    seen
+}
+
+/// What stands before a target's name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Mark {
+    None,
+    Chosen,
+    /// There are more above it.
+    Above,
+    /// There are more below it.
+    Below,
+}
+
+impl Mark {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::None => " ",
+            Self::Chosen => "▸",
+            Self::Above => "↑",
+            Self::Below => "↓",
+        }
     }
 }
 
@@ -44,12 +77,12 @@ fn draw_row(
     model: &Model,
     target: &TargetStatus,
     columns: &Columns,
-    chosen: bool,
+    mark: Mark,
     paint: Paint,
     frame: &mut Frame<'_>,
     row: Rect,
 ) {
-    let mut spans = vec![Span::from(if chosen { "▸" } else { " " })];
+    let mut spans = vec![Span::from(mark.sign())];
     let mut sparkline = None;
     let mut x = row.x + 1;
     for (column, width) in &columns.0 {
@@ -69,7 +102,7 @@ fn draw_row(
         x = x.saturating_add(u16::try_from(width + GAP.len()).unwrap_or(u16::MAX));
     }
     let mut line = Line::from(spans);
-    if chosen {
+    if mark == Mark::Chosen {
         line = line.patch_style(Modifier::BOLD);
     }
     frame.render_widget(line, row);
@@ -107,7 +140,7 @@ impl Column {
             Self::Throughput => "THROUGHPUT",
             Self::Rate => "",
             Self::Resumes => "RESUMES",
-            Self::Idle => "IDLE",
+            Self::Idle => "STOP IN",
             Self::Today => "TODAY",
         }
     }
@@ -148,7 +181,7 @@ impl Columns {
             (Column::Target, name.min(LEAST_NAME), name),
             (Column::State, state.min(LEAST_STATE), state),
             (Column::Visits, 6, visits),
-            (Column::Idle, 6, 6),
+            (Column::Idle, 7, 7),
             (Column::Today, 7, 7),
             (Column::Throughput, LEAST_SPARKLINE, LEAST_SPARKLINE),
             (Column::Rate, 10, 10),

@@ -1,3 +1,4 @@
+use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 
@@ -8,9 +9,27 @@ use crate::ui::Look;
 pub(crate) struct Paint {
     /// Whether colour is welcome.
     pub(crate) colour: bool,
+    /// Whether there are letters, and lines, besides ASCII's.
+    pub(crate) letters: bool,
 }
 
 impl Paint {
+    /// A key's name, whose sign not every screen has.
+    pub(super) fn enter(self) -> &'static str {
+        if self.letters { "⏎" } else { "Enter" }
+    }
+
+    /// Leaves nothing on the screen that it cannot show.
+    pub(super) fn suit(self, buffer: &mut Buffer) {
+        if self.letters {
+            return;
+        }
+        for cell in buffer.content.iter_mut().filter(|cell| !cell.symbol().is_ascii()) {
+            let near = NEAR.iter().find(|(letter, _)| *letter == cell.symbol());
+            cell.set_symbol(near.map_or("?", |(_, ascii)| ascii));
+        }
+    }
+
     pub(super) fn line(self, text: String, look: impl Into<Option<Look>>) -> Line<'static> {
         Line::styled(text, self.style(look))
     }
@@ -68,3 +87,20 @@ pub(super) fn fit(
     }
     cut(&joined(&parts), width)
 }
+
+/// What stands for our lines and marks where there is ASCII alone: each takes one column.
+const NEAR: [(&str, &str); 13] = [
+    ("▸", ">"),
+    ("─", "-"),
+    ("…", "~"),
+    ("↑", "^"),
+    ("↓", "v"),
+    ("▁", "_"),
+    ("▂", "."),
+    ("▃", "-"),
+    ("▄", "-"),
+    ("▅", "="),
+    ("▆", "="),
+    ("▇", "#"),
+    ("█", "#"),
+];

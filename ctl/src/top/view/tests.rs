@@ -107,9 +107,13 @@ fn happening(seq: u64) -> Value {
     }
 }
 
-fn drawn(model: &Model, colour: bool, (width, height): (u16, u16)) -> Buffer {
+fn drawn(model: &Model, colour: bool, size: (u16, u16)) -> Buffer {
+    painted(model, Paint { colour, letters: true }, size)
+}
+
+fn painted(model: &Model, paint: Paint, (width, height): (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| draw(model, Paint { colour }, frame)).unwrap();
+    terminal.draw(|frame| draw(model, paint, frame)).unwrap();
     terminal.backend().buffer().clone()
 }
 
@@ -204,7 +208,32 @@ fn fifty_targets_scroll_with_the_chosen_one_to_be_seen() {
     let mut many = status(0);
     let one = |number| json!({ "name": format!("db-{number:02}"), "site": "s", "state": "cold" });
     many["targets"] = (0..50).map(one).collect();
-    is("many_80x24", &of(&[many], "G"), USUAL);
+    let many = [many];
+    is("many_80x24", &of(&many, "G"), USUAL);
+    is("many_first_80x24", &of(&many, ""), USUAL);
+    is("many_middle_40x10", &of(&many, "jjjjjjjjj"), SMALL);
+}
+
+#[test]
+fn what_helps_is_seen_where_there_is_no_room_for_the_cause() {
+    let mut wrong = status(0);
+    let cause = "ecs:DescribeTasks answered: CannotPullContainerError: ".repeat(8);
+    wrong["targets"][2]["problems"][0]["causes"] = json!([cause]);
+    is("cause_80x24", &of(&[wrong.clone()], "jj"), USUAL);
+    is("cause_40x10", &of(&[wrong], "jj\r"), SMALL);
+}
+
+#[test]
+fn where_there_is_ascii_alone_nothing_else_is_drawn() {
+    let plain = Paint { colour: false, letters: false };
+    for pressed in ["", "jj", "e", "?", "c", "\r"] {
+        for size in [USUAL, WIDE, SMALL] {
+            let text = text(&painted(&watched(pressed), plain, size));
+            assert!(text.is_ascii(), "{text}");
+            assert!(!text.contains('?') || text.contains("? help") || pressed == "c", "{text}");
+        }
+    }
+    assert!(text(&painted(&watched(""), plain, WIDE)).contains("Enter details"));
 }
 
 #[test]
