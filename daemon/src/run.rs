@@ -381,6 +381,11 @@ async fn tell_troubles(
                 events.tell_problem(Some(name), EventKind::ProblemFound, &problem);
                 roster.note_trouble(name, problem, clock.now());
             }
+            Trouble::Refused(failure) => {
+                let problem = explain::refusal(&target, &Refusal::Tunnel(failure));
+                events.tell_problem(Some(name), EventKind::TunnelClosed, &problem);
+                roster.note_trouble(name, problem, clock.now());
+            }
             Trouble::Over => roster.clear_trouble(name),
         }
     }

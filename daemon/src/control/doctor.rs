@@ -114,9 +114,7 @@ fn lately(live: &Live, target: &Arc<Target>, standing: Option<&keeper::Standing>
     let own = past.iter().rev().filter(|event| event.target.as_deref() == Some(&target.name));
     let recent = own.take_while(|event| !is_well(event.kind) && is_recent(live, event.time));
     for event in recent {
-        let of_tunnel = event.kind == EventKind::TunnelClosed;
-        let unsaid = of_tunnel.then(|| explain::doctor::name_refused(target, &event.message));
-        event.problem.clone().or(unsaid.flatten()).into_iter().for_each(&mut add);
+        event.problem.clone().into_iter().for_each(&mut add);
     }
     LiveFacts {
         problems,

@@ -57,10 +57,13 @@ async fn story(desk: &Desk, target: &Target, hold: Option<Duration>, tunnels: us
         never = stages(desk, target, tell) => match never {},
     };
     let fanned = match lease {
-        Ok(lease) => match fan(desk, target, lease.route(), tunnels, tell).await {
-            Ok(()) => Ok(lease),
-            Err(problem) => Err(problem),
-        },
+        Ok(lease) => {
+            let fanned = fan(desk, target, lease.route(), tunnels, tell).await;
+            match fanned {
+                Ok(()) => settled(desk, target, lease.route()).await.map(|()| lease),
+                Err(problem) => Err(problem),
+            }
+        }
         Err(refusal) => Err(explain::refusal(target, &refusal)),
     };
     let last = match fanned {
@@ -73,6 +76,15 @@ async fn story(desk: &Desk, target: &Target, hold: Option<Duration>, tunnels: us
         Err(problem) => OpenEvent::Failed { problem },
     };
     say(tell, last).await;
+}
+
+/// Waits until the agent has had the time to refuse the database's name; what is wrong with it, where it does.
+async fn settled(desk: &Desk, target: &Target, route: &Route) -> Result<(), Problem> {
+    let Err(failure) = desk.house.tunnels.settle(route).await else { return Ok(()) };
+    let problem = explain::refusal(target, &Refusal::Tunnel(failure));
+    // The bastion was ready after that, and says nothing about it.
+    desk.house.roster.note_trouble(&target.name, problem.clone(), desk.house.clock.now());
+    Err(problem)
 }
 
 /// Has so many tunnels opened, and tells how many stand meanwhile.

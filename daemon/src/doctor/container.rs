@@ -7,6 +7,7 @@ use super::permissions::{conditional, is_refused};
 use super::place::last;
 use super::{SiteFacts, Verdict};
 use crate::explain;
+use crate::explain::doctor::Unfit;
 
 /// The agent can live in the container (D22).
 pub(super) fn container(site: &SiteFacts) -> Verdict {
@@ -23,8 +24,9 @@ pub(super) fn container(site: &SiteFacts) -> Verdict {
             return Verdict::fail(explain::doctor::no_container(whose, definition, &names));
         }
     };
-    if let Some(field) = in_the_agents_way(definition, container) {
-        return Verdict::fail(explain::doctor::container_unfit(whose, definition, &field));
+    if let Some(unfit) = in_the_agents_way(definition, container) {
+        let name = &container.name;
+        return Verdict::fail(explain::doctor::container_unfit(whose, definition, name, unfit));
     }
     if let Some(problem) = site.lately(&["D22"]) {
         return Verdict::fail(explain::doctor::lately(whose, problem));
@@ -45,18 +47,19 @@ fn ours<'a>(
     }
 }
 
-/// The field of the task definition that breaks the agent, and what it should be.
-fn in_the_agents_way(definition: &DefinitionFacts, container: &ContainerFacts) -> Option<String> {
-    let name = &container.name;
+/// What breaks the agent.
+fn in_the_agents_way<'a>(
+    definition: &'a DefinitionFacts,
+    container: &'a ContainerFacts,
+) -> Option<Unfit<'a>> {
     if container.read_only && !AGENT_WRITES.iter().all(|path| is_writable(container, path)) {
-        return Some(format!("readonlyRootFilesystem = false for container \"{name}\""));
+        return Some(Unfit::ReadOnly);
     }
     if let Some(mode @ ("task" | "host")) = definition.pid_mode.as_deref() {
-        return Some(format!("no pidMode (it is \"{mode}\")"));
+        return Some(Unfit::Pid(mode));
     }
     let misleading = |variable: &&String| MISLEADING.contains(&variable.as_str());
-    let variable = container.variables.iter().find(misleading)?;
-    Some(format!("no {variable} in the environment of container \"{name}\""))
+    container.variables.iter().find(misleading).map(|variable| Unfit::Variable(variable))
 }
 
 /// Whether a volume is mounted at a path or above it.

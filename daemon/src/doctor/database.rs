@@ -94,7 +94,11 @@ pub(super) fn name(site: &SiteFacts, facts: &TargetFacts) -> Verdict {
         return Verdict::fail(explain::doctor::vpc_without_names(target, &network.vpc));
     }
     if let Some(problem) = facts.lately(&["D25"]) {
-        return Verdict::fail(explain::doctor::lately(target, problem));
+        let name = host.filter(|_| address.is_none());
+        return Verdict::fail(match name {
+            Some(_) => explain::doctor::name_refused(target, problem, site.vpc()),
+            None => explain::doctor::lately(target, problem),
+        });
     }
     match host {
         Some(host) => Verdict::ok(host),

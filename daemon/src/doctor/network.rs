@@ -66,7 +66,9 @@ pub(super) fn way_out(site: &SiteFacts) -> Verdict {
             Verdict::unknown(explain::doctor::way_unclear(&unclear))
         };
     }
-    let why = NoWay::Routes { subnets: without.into_iter().cloned().collect(), public };
+    let from = site.group_ids().and_then(<[String]>::first).cloned();
+    let subnets = without.into_iter().cloned().collect();
+    let why = NoWay::Routes { subnets, from, public };
     Verdict::fail(explain::doctor::no_way_out(whose, network, &why))
 }
 

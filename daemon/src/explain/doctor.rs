@@ -15,7 +15,9 @@ mod network;
 mod place;
 mod tasks;
 
-pub use container::{container_unfit, no_container, no_task_role, task_role_gone, task_role_lacks};
+pub use container::{
+    Unfit, container_unfit, no_container, no_task_role, task_role_gone, task_role_lacks,
+};
 pub use database::{
     Shut, address_forbidden, another_vpc, database_down, database_shut, database_unknown,
     name_refused, no_iam_tokens, no_secret, rules_unclear, secret_deleted, secret_empty,
@@ -73,7 +75,7 @@ pub fn held_by(owner: &Owner) -> String {
 
 /// What went wrong while a daemon ran, as it was told then.
 pub fn lately(target: &Target, problem: &Problem) -> Problem {
-    let mut problem = one(problem.clone());
+    let mut problem = placed(target, one(problem.clone()));
     let name = &target.name;
     let fix = match problem.code.as_str() {
         // What looked well when it was looked at is best tried.
@@ -104,7 +106,7 @@ pub fn not_permitted(target: &Target, refused: &[&Permission]) -> Problem {
     };
     let denied = first.says == Says::Denied;
     let (action, resource) = (first.wish.action.as_str(), first.wish.resource.as_str());
-    let mut problem = one(policy::denied(target, action, Some(resource), denied));
+    let mut problem = placed(target, one(policy::denied(target, action, Some(resource), denied)));
     problem.message = format!("{} on {resource}", problem.message);
     if first.from_above {
         problem = problem.because("the organisation's policies or a permissions boundary say so");
@@ -138,7 +140,7 @@ pub fn port_taken(target: &Target, why: &str, free: Option<u16>) -> Problem {
 
 /// What AWS did not do, whatever it was.
 pub fn refused(target: &Target, err: &CloudError) -> Problem {
-    one(cloud(target, err))
+    placed(target, one(cloud(target, err)))
 }
 
 /// A command of the AWS CLI, with the site's own region and profile.
@@ -147,6 +149,17 @@ fn aws(target: &Target, words: &str) -> String {
     let region = site.region.as_deref().map(|region| format!(" --region {region}"));
     let profile = site.profile.as_deref().map(|profile| format!(" --profile {profile}"));
     format!("aws {words}{}{}", region.unwrap_or_default(), profile.unwrap_or_default())
+}
+
+/// The same problem with its command for the site's own region and profile, where it names none.
+fn placed(target: &Target, mut problem: Problem) -> Problem {
+    for hint in &mut problem.hints {
+        let plain = !hint.contains(" --profile") && !hint.contains(" --region");
+        if let Some(words) = hint.strip_prefix("aws ").filter(|_| plain && !hint.contains(" | ")) {
+            *hint = aws(target, words);
+        }
+    }
+    problem
 }
 
 /// The same problem with one hint: a command where there is one, else the first. The others are worth a line.

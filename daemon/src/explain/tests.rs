@@ -173,16 +173,8 @@ fn functions_stand_in_the_order_of_their_names() {
 }
 
 /// Functions that are no failures.
-const SERVE: [&str; 8] = [
-    "chain",
-    "condition",
-    "end",
-    "is_about_the_name",
-    "local",
-    "meant",
-    "resources",
-    "through_the_cli",
-];
+const SERVE: [&str; 7] =
+    ["chain", "condition", "end", "local", "meant", "resources", "through_the_cli"];
 
 fn every_kind() -> Vec<(&'static str, Sort, Kind)> {
     let names = || vec!["one".to_owned(), "two".to_owned()];

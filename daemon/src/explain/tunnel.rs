@@ -7,7 +7,7 @@ use ssm_tunnel::{Closed, OpenError, StreamError};
 use super::cloud::{cloud, intercepted};
 use super::{chain, closed, login, policy, stopping};
 use crate::config::Target;
-use crate::tunnels::TunnelFailure;
+use crate::tunnels::{TunnelFailure, refuses_the_remote};
 
 /// Why there is no tunnel.
 pub(super) fn tunnel(target: &Target, failure: &TunnelFailure) -> Problem {
@@ -49,7 +49,7 @@ fn not_opened(target: &Target, err: &OpenError) -> Problem {
 pub fn tunnel_closed(target: &Target, why: &Closed) -> Problem {
     let problem = match why {
         Closed::ByUs => closed(target),
-        Closed::ByService { output } if is_about_the_name(output) => name_refused(target),
+        Closed::ByService { .. } if refuses_the_remote(why) => name_refused(target),
         Closed::Unsupported(_) => agent_unfit(target),
         Closed::AwayTooLong { .. } => away_too_long(target),
         Closed::ResumeRefused { .. } => resume_refused(target),
@@ -88,7 +88,7 @@ fn middlebox(site: &str) -> Problem {
         .hint("look for a proxy or a filter between this machine and ssmmessages.<region>.amazonaws.com:443")
 }
 
-pub(super) fn name_refused(target: &Target) -> Problem {
+fn name_refused(target: &Target) -> Problem {
     let message = format!("the bastion cannot use the address of {}", target.name);
     Problem::new("D25", Sort::DatabaseUnreachable, message)
         .hint("the name must be known to the VPC's own DNS, and its address not be one that the agent refuses")
@@ -130,12 +130,4 @@ pub fn tunnel_lost(target: &Target) -> Problem {
 
 fn upgrade_denied(target: &Target) -> Problem {
     policy::denied(target, "ssmmessages:OpenDataChannel", None, false)
-}
-
-/// Whether the service's last words are about the database's name or address, and not about the session.
-pub(super) fn is_about_the_name(output: &str) -> bool {
-    // The agent's own texts, ssm-data-channel.md 5: a lookup that failed, an address on its deny list.
-    output.contains("no such host")
-        || output.starts_with("lookup ")
-        || output.contains("is forbidden")
 }

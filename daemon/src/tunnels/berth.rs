@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bastion_cloud::{Cloud, Remote, SessionId};
-use ssm_tunnel::{State, Tunnel};
+use ssm_tunnel::{Closed, State, Tunnel};
 use tokio::sync::{Notify, watch};
 
 use super::place::{Condition, Seat};
@@ -44,6 +44,8 @@ pub(super) struct Bundle {
     pub(super) tender: Arc<Notify>,
     /// After so many failures in a row none is opened ahead of need before this.
     pub(super) hold_off: Option<(u32, Instant)>,
+    /// Why the agent takes none to this remote, as the last one showed; none once one has stood for a while.
+    pub(super) refused: Option<Closed>,
     /// Whether somebody is finding out where the database is.
     pub(super) asked_where: Option<Instant>,
 }
@@ -138,6 +140,14 @@ impl Berth {
     }
 }
 
+impl Bundle {
+    /// One more in a row has failed: none is opened ahead of need for a while.
+    pub(super) fn failed(&mut self, now: Instant) {
+        let failures = self.hold_off.map_or(0, |(failures, _)| failures) + 1;
+        self.hold_off = Some((failures, now + hold_off(failures)));
+    }
+}
+
 impl Member {
     pub(super) fn opened(&self) -> Option<Opened> {
         self.door.borrow().as_ref().and_then(|result| result.as_ref().ok().cloned())
@@ -197,7 +207,7 @@ fn away_for(state: &State, now: Instant) -> Duration {
 }
 
 /// How long none is opened ahead of need after so many failures in a row.
-pub(super) fn hold_off(failures: u32) -> Duration {
+fn hold_off(failures: u32) -> Duration {
     FIRST_HOLD_OFF.saturating_mul(1 << (failures - 1).min(8)).min(LONGEST_HOLD_OFF)
 }
 

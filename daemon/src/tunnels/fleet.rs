@@ -1,14 +1,15 @@
 //! Which tunnels there are: by bastion, by remote, and how each came to be. Kept under one lock that nobody holds while
 //! waiting.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bastion_cloud::{Remote, TaskId};
+use ssm_tunnel::Closed;
 use tokio::sync::{Notify, watch};
 
-use super::berth::{Berth, Bundle, Coming, Door, Member, Opened, hold_off};
+use super::berth::{Berth, Bundle, Coming, Door, Member, Opened};
 use super::place::{self, Placed, Seat};
 use super::tend::{self, Chores, Tended, Wish};
 use super::{Route, TunnelFailure, key_of};
@@ -20,6 +21,8 @@ pub(super) struct Fleet {
     last_number: u64,
     /// How often a tunnel to a target was away and came back.
     resumes: HashMap<String, u64>,
+    /// The targets whose last tunnel was refused, whatever the bastion and the remote.
+    refused: HashSet<String>,
 }
 
 /// Which tunnels go together: those through one bastion to one remote.
@@ -120,6 +123,7 @@ impl Fleet {
                 members: Vec::new(),
                 tender: notify,
                 hold_off: None,
+                refused: None,
                 asked_where: None,
             }
         });
@@ -187,17 +191,55 @@ impl Fleet {
         bundle.tender.notify_one();
         let Some(failure) = failure else {
             bundle.members[at].opened_at = now;
-            bundle.hold_off = None;
+            if bundle.refused.is_none() {
+                bundle.hold_off = None;
+            }
             return Arrival::Wanted;
         };
         bundle.members.remove(at);
-        let failures = bundle.hold_off.map_or(0, |(failures, _)| failures) + 1;
-        bundle.hold_off = Some((failures, now + hold_off(failures)));
+        bundle.failed(now);
         if failure.is_silence_of_the_agent() && others > 0 {
             berth.takes = Some(others);
             return Arrival::Full(others);
         }
         Arrival::Wanted
+    }
+
+    /// The agent has ended a tunnel because it cannot use the remote's name or address: the next would fare no better.
+    pub(super) fn refused(&mut self, key: &Key, why: Closed, now: Instant) {
+        let Some(bundle) = self.bundle(key) else { return };
+        bundle.refused = Some(why);
+        bundle.failed(now);
+        let target = bundle.route.target.name.clone();
+        self.refused.insert(target);
+    }
+
+    /// A tunnel to a target has stood for a while. Says whether the last one before it was refused.
+    pub(super) fn settled(&mut self, key: &Key, target: &str) -> bool {
+        if let Some(bundle) = self.bundle(key)
+            && bundle.refused.take().is_some()
+        {
+            bundle.hold_off = None;
+        }
+        self.refused.remove(target)
+    }
+
+    /// Why the agent takes no tunnel to a remote, as far as it is known; and the newest that stands, with its age.
+    pub(super) fn newest(
+        &mut self,
+        key: &Key,
+        now: Instant,
+    ) -> (Option<Closed>, Option<(Opened, Duration)>) {
+        let Some(bundle) = self.bundle(key) else { return (None, None) };
+        let standing = bundle.members.iter().filter_map(|member| {
+            let age = now.saturating_duration_since(member.opened_at);
+            Some((member.opened()?, age))
+        });
+        (bundle.refused.clone(), standing.min_by_key(|(_, age)| *age))
+    }
+
+    fn bundle(&mut self, key: &Key) -> Option<&mut Bundle> {
+        self.berths.get_mut(&key.0)?.bundles.get_mut(&key.1)
     }
 
     /// What is to be done about the tunnels to one remote: the chores, those that they are about, and what is to be

@@ -35,6 +35,7 @@ mod sizes;
 mod tend;
 
 pub use book::{Nowhere, SessionBook, TunnelLog};
+pub use open::refuses_the_remote;
 pub use sizes::Sizes;
 
 use berth::{Coming, Opened};
@@ -148,7 +149,9 @@ pub enum Trouble {
     },
     /// A tunnel is away, and will not come back by itself.
     Away(TunnelFailure),
-    /// A tunnel that was away is back, or gone for good.
+    /// The agent has ended a tunnel because it cannot use the database's name or address.
+    Refused(TunnelFailure),
+    /// A tunnel that was away is back, or gone for good; or one stands where the last was refused.
     Over,
 }
 
@@ -209,6 +212,20 @@ impl Tunnels {
                 Err(_) if again && tunnel.is_closed() => again = false,
                 Err(err) => return Err(TunnelFailure::Stream(Arc::new(err))),
             }
+        }
+    }
+
+    /// Waits until the newest tunnel of a route has stood for so long that its agent does not refuse the database's name
+    /// any more. The refusal, where it does.
+    pub async fn settle(&self, route: &Route) -> Result<(), TunnelFailure> {
+        let (refused, newest) = self.fleet().newest(&key_of(route), self.parts.clock.now());
+        let Some((opened, age)) = newest.filter(|(opened, _)| !opened.tunnel.is_closed()) else {
+            return refused.map_or(Ok(()), |why| Err(open::refusal(why)));
+        };
+        match timeout(open::SETTLES.saturating_sub(age), opened.tunnel.closed()).await {
+            Ok(why) if refuses_the_remote(&why) => Err(open::refusal(why)),
+            // What else befalls it, a visit would get over.
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

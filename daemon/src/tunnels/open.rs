@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use bastion_api::EventKind;
 use bastion_cloud::{CloudError, Remote};
-use ssm_tunnel::{Closed, OpenError, Options, State, Tunnel};
-use tokio::time::timeout;
+use ssm_tunnel::{Closed, OpenError, Options, State, StreamError, Tunnel};
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::berth::{Door, Opened};
-use super::fleet::{Arrival, Order};
+use super::fleet::{Arrival, Key, Order};
 use super::returning::{Returning, grant};
 use super::tend::Wish;
 use super::{Route, Trouble, TunnelFailure, Tunnels};
@@ -161,12 +161,18 @@ impl Tunnels {
         parts.log.opened(&name, &route.bastion.task, &opened.session);
         let (tunnels, key) = (self.clone(), order.key.clone());
         let (session, cloud) = (opened.session.clone(), Arc::clone(&opened.cloud));
-        let watching = self.clone().watch(Arc::clone(&route), opened.clone(), region);
+        let watching = self.clone().watch(Arc::clone(&route), key.clone(), opened.clone(), region);
         parts.tasks.spawn(format!("tunnel to {name}"), async move {
             let why: Closed = driver.await;
-            // The service's last words may hold the database's name.
-            let events = &tunnels.parts.events;
-            events.tell_why(Some(&name), EventKind::TunnelClosed, "tunnel closed", &why);
+            if refuses_the_remote(&why) {
+                let now = tunnels.parts.clock.now();
+                tunnels.fleet().refused(&key, why.clone(), now);
+                tunnels.trouble(&route, Trouble::Refused(refusal(why.clone())));
+            } else {
+                // The service's last words may hold the database's name.
+                let events = &tunnels.parts.events;
+                events.tell_why(Some(&name), EventKind::TunnelClosed, "tunnel closed", &why);
+            }
             tunnels.parts.log.closed(&session, &why.to_string());
             tunnels.fleet().stir(&key);
             match why {
@@ -184,11 +190,13 @@ impl Tunnels {
                 | Closed::Undriven => tunnels.end_session(cloud.as_ref(), &session).await,
             }
         });
-        parts.tasks.spawn(format!("watch the tunnel to {}", route.target.name), watching);
+        parts.tasks.spawn(format!("watch the tunnel to {}", order.route.target.name), watching);
     }
 
     /// Tells how a tunnel does until its end.
-    async fn watch(self, route: Arc<Route>, opened: Opened, region: String) {
+    async fn watch(self, route: Arc<Route>, key: Key, opened: Opened, region: String) {
+        let mut settling = pin!(sleep(SETTLES));
+        let mut settled = false;
         let mut state = opened.tunnel.state();
         let mut payload = opened.tunnel.payload();
         // No handle is kept: the session ends when nobody holds one.
@@ -202,6 +210,12 @@ impl Tunnels {
                     }
                     let now = state.borrow_and_update().clone();
                     told = self.tell(&route, told, &now);
+                }
+                () = &mut settling, if !settled => {
+                    settled = true;
+                    if self.fleet().settled(&key, &route.target.name) {
+                        self.trouble(&route, Trouble::Over);
+                    }
                 }
                 changed = payload.changed() => {
                     if changed.is_err() {
@@ -321,6 +335,19 @@ pub(super) async fn addresses_of(remote: &Remote) -> BTreeSet<IpAddr> {
     }
 }
 
+/// Whether the agent has ended a tunnel because it cannot use the name or address that it is to lead to.
+pub fn refuses_the_remote(why: &Closed) -> bool {
+    let Closed::ByService { output } = why else { return false };
+    // The agent's own texts, ssm-data-channel.md 5: a lookup that failed, an address on its deny list.
+    output.contains("no such host")
+        || output.starts_with("lookup ")
+        || output.contains("is forbidden")
+}
+
+pub(super) fn refusal(why: Closed) -> TunnelFailure {
+    TunnelFailure::Stream(Arc::new(StreamError::Closed(why)))
+}
+
 /// Waits for a door's answer.
 pub(super) async fn answer(door: &mut Door) -> Result<Opened, TunnelFailure> {
     // The opener always answers: it is a task that the daemon's own end alone cuts short.
@@ -331,6 +358,10 @@ pub(super) async fn answer(door: &mut Door) -> Result<Opened, TunnelFailure> {
 
 /// How long saying goodbye may take: the agent acknowledges within 2 s, or is away (ssm-data-channel.md 9).
 const CLOSE_PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long a new tunnel may take to be refused for its remote's name: the agent looks it up once the tunnel stands, and
+/// its word takes a round trip over the service.
+pub(super) const SETTLES: Duration = Duration::from_secs(1);
 
 /// How long a name may take to be looked up: as long as a resolver's first try.
 const LOOKUP: Duration = Duration::from_secs(5);

@@ -1,18 +1,75 @@
 //! What the agent lacks in its container.
 
 use bastion_api::{Problem, ProblemKind as Sort};
-use bastion_cloud::DefinitionFacts;
+use bastion_cloud::{DefinitionFacts, Runs};
 
 use super::aws;
 use crate::config::Target;
 
+/// What breaks the agent in a container.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unfit<'a> {
+    /// It cannot write.
+    ReadOnly,
+    /// It shares its processes with others, in this way.
+    Pid(&'a str),
+    /// A variable tells the agent what it is not.
+    Variable(&'a str),
+}
+
 /// A field of the task definition breaks the agent.
-pub fn container_unfit(target: &Target, definition: &DefinitionFacts, field: &str) -> Problem {
+pub fn container_unfit(
+    target: &Target,
+    definition: &DefinitionFacts,
+    container: &str,
+    unfit: Unfit<'_>,
+) -> Problem {
+    let own = format!("(.containerDefinitions[]|select(.name==\"{container}\"))");
+    let (field, change) = match unfit {
+        Unfit::ReadOnly => (
+            format!("readonlyRootFilesystem = false for container \"{container}\""),
+            format!("{own}.readonlyRootFilesystem=false"),
+        ),
+        Unfit::Pid(mode) => (format!("no pidMode (it is \"{mode}\")"), "del(.pidMode)".to_owned()),
+        Unfit::Variable(name) => (
+            format!("no {name} in the environment of container \"{container}\""),
+            format!("({own}|.environment,.secrets|select(.))|=map(select(.name!=\"{name}\"))"),
+        ),
+    };
     let message = format!("the agent cannot live in {}: it needs {field}", definition.name);
-    let family = family(definition);
-    Problem::new("D22", Sort::BastionFailed, message)
-        .because(format!("register a revision of {family} with {field}"))
-        .hint(aws(target, &format!("ecs register-task-definition --family {family} --cli-input-json file://{family}.json")))
+    revised(Problem::new("D22", Sort::BastionFailed, message), target, &definition.name, &change)
+}
+
+/// The problem of a task definition, with what registers a revision of it that differs in this, as jq writes it.
+pub(super) fn revised(
+    problem: Problem,
+    target: &Target,
+    definition: &str,
+    change: &str,
+) -> Problem {
+    let family = definition.rsplit('/').next().and_then(|name| name.split(':').next());
+    let family = family.unwrap_or(definition);
+    let describe = aws(
+        target,
+        &format!(
+            "ecs describe-task-definition --output json --query taskDefinition --task-definition {definition}"
+        ),
+    );
+    let register =
+        aws(target, &format!("ecs register-task-definition --cli-input-json file://{family}.json"));
+    let problem =
+        problem.because(format!("it registers a revision of {family} that differs in that"));
+    let problem = match &target.site.runs {
+        Runs::Service(_) => problem.because("the service has to take that revision up"),
+        Runs::TaskDefinition(name) if name.contains(&format!("{family}:")) => {
+            problem.because(format!(
+                "task_definition under [site.{}] has to name that revision, or none",
+                target.site.name
+            ))
+        }
+        Runs::TaskDefinition(_) => problem,
+    };
+    problem.hint(format!("{describe} | jq '{TOLD}|{change}' > {family}.json && {register}"))
 }
 
 /// The site's container is not in the task definition, or is not said.
@@ -67,15 +124,13 @@ pub fn task_role_lacks(target: &Target, role: &str, lacking: &[&str], denied: bo
     ))
 }
 
-/// The definition's name without its revision.
-fn family(definition: &DefinitionFacts) -> &str {
-    definition.name.split(':').next().unwrap_or(&definition.name)
-}
-
 /// A role's own name.
 fn name(role: &str) -> &str {
     role.rsplit('/').next().unwrap_or(role)
 }
+
+/// Takes away what a definition is told with, and is not registered with.
+const TOLD: &str = "del(.taskDefinitionArn,.revision,.status,.requiresAttributes,.compatibilities,.registeredAt,.registeredBy,.deregisteredAt)";
 
 /// What the agent does, and nothing else.
 const AGENT: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssmmessages:CreateControlChannel","ssmmessages:CreateDataChannel","ssmmessages:OpenControlChannel","ssmmessages:OpenDataChannel"],"Resource":"*"}]}"#;

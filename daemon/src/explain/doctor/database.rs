@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use bastion_api::{Problem, ProblemKind as Sort};
 use bastion_cloud::{CloudError, DatabaseFacts, DatabaseRef};
 
-use super::super::tunnel::{is_about_the_name, name_refused as refused_name};
 use super::{aws, one, refused};
 use crate::config::Target;
 
@@ -118,9 +117,16 @@ pub fn database_unknown(action: &str) -> String {
     format!("cannot know: no {action} permission (grant it, or set host = \"…\" in the config)")
 }
 
-/// A tunnel ended because its bastion cannot use the database's name or address; none where it ended otherwise.
-pub fn name_refused(target: &Target, words: &str) -> Option<Problem> {
-    is_about_the_name(words).then(|| one(refused_name(target).because(words)))
+/// The agent has refused the database's name, as a tunnel showed.
+pub fn name_refused(target: &Target, problem: &Problem, vpc: Option<&str>) -> Problem {
+    let mut problem = one(problem.clone());
+    let (Some(vpc), Some(region)) = (vpc, target.site.region.as_deref()) else { return problem };
+    // What was to be done is what to look for.
+    problem.causes.append(&mut problem.hints);
+    problem.because("private zones that the VPC knows are listed so").hint(aws(
+        target,
+        &format!("route53 list-hosted-zones-by-vpc --vpc-id {vpc} --vpc-region {region}"),
+    ))
 }
 
 /// The user is to be proven by a token, and the database takes none.
@@ -170,10 +176,12 @@ pub fn secret_deleted(target: &Target, name: &str) -> Problem {
 pub fn secret_empty(target: &Target, name: &str) -> Problem {
     let message = format!("there is no password in {name}");
     Problem::new("D16", Sort::NotFound, message)
-        .because("it is to be a JSON object with \"password\", or the password alone")
+        .because("it is to be a JSON object with \"username\" and \"password\": type it, then Ctrl-D")
         .hint(aws(
             target,
-            &format!("secretsmanager put-secret-value --secret-id {name} --secret-string …"),
+            &format!(
+                "secretsmanager put-secret-value --secret-id {name} --secret-string file:///dev/stdin"
+            ),
         ))
 }
 

@@ -1,7 +1,9 @@
 //! What is in the way: here, or in the VPC.
 
+use std::collections::HashSet;
+
 use bastion_api::{Problem, ProblemKind as Sort};
-use bastion_cloud::{CloudError, EndpointFacts, NetworkFacts, SubnetFacts};
+use bastion_cloud::{CloudError, EndpointFacts, NetworkFacts, Runs, SubnetFacts};
 
 use super::super::cloud::{clock_skew, intercepted};
 use super::{aws, one, refused};
@@ -29,6 +31,8 @@ pub enum NoWay {
     Routes {
         /// The subnets.
         subnets: Vec<SubnetFacts>,
+        /// The bastion's security group.
+        from: Option<String>,
         /// Whether tasks have public addresses.
         public: bool,
     },
@@ -77,8 +81,8 @@ pub fn no_way_out(target: &Target, network: &NetworkFacts, why: &NoWay) -> Probl
                 endpoint.id
             ),
         ),
-        NoWay::Routes { subnets, public } => {
-            return without_route(target, network, subnets, *public);
+        NoWay::Routes { subnets, from, public } => {
+            return without_route(target, network, subnets, from.as_deref(), *public);
         }
         NoWay::VpcNames(endpoint) => (
             format!("{} gives {} no name: its DNS is off", network.vpc, endpoint.id),
@@ -148,6 +152,7 @@ fn without_route(
     target: &Target,
     network: &NetworkFacts,
     subnets: &[SubnetFacts],
+    from: Option<&str>,
     public: bool,
 ) -> Problem {
     let said = |subnet: &SubnetFacts| match &subnet.default_route {
@@ -170,14 +175,26 @@ fn without_route(
     let by_gateway = subnets.iter().any(|subnet| {
         subnet.default_route.as_ref().is_some_and(|route| route.gateway.starts_with("igw-"))
     });
-    if by_gateway && !public {
+    // Of a service's tasks the service decides.
+    if by_gateway && !public && matches!(target.site.runs, Runs::TaskDefinition(_)) {
         problem = problem.because(format!(
             "or: assign_public_ip = true under [site.{}], about $0.005 an hour for the address",
             target.site.name
         ));
     }
-    let region = target.site.region.as_deref().unwrap_or("<region>");
-    let ids: Vec<&str> = network.subnets.iter().map(|subnet| subnet.id.as_str()).collect();
+    let zone = network.subnets.first().map(|subnet| subnet.zone.as_str()).unwrap_or_default();
+    let of_zone = zone.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
+    let region = target.site.region.as_deref().unwrap_or(of_zone);
+    // An endpoint has one subnet a zone.
+    let mut zones = HashSet::new();
+    let one_a_zone =
+        network.subnets.iter().filter(|one| one.zone.is_empty() || zones.insert(one.zone.as_str()));
+    let ids: Vec<&str> = one_a_zone.map(|subnet| subnet.id.as_str()).collect();
+    let group = from.map(|group| format!(" --security-group-ids {group}")).unwrap_or_default();
+    if let Some(group) = from {
+        problem =
+            problem.because(format!("the endpoint then needs 443 let in to {group} from {group}"));
+    }
     problem
         .because(
             "one cure: an interface endpoint for ssmmessages, about $0.014 an hour and zone ($10 a month); images and \
@@ -188,7 +205,7 @@ fn without_route(
             target,
             &format!(
                 "ec2 create-vpc-endpoint --vpc-id {} --vpc-endpoint-type Interface --service-name \
-                 com.amazonaws.{region}.ssmmessages --subnet-ids {} --private-dns-enabled",
+                 com.amazonaws.{region}.ssmmessages --subnet-ids {}{group} --private-dns-enabled",
                 network.vpc,
                 ids.join(" ")
             ),

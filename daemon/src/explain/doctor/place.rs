@@ -6,7 +6,8 @@ use bastion_cloud::{
 };
 
 use super::super::cloud::{exec_disabled, scaled_to_zero as of_no_task};
-use super::{aws, one, refused};
+use super::container::revised;
+use super::{aws, one, placed, refused};
 use crate::config::Target;
 
 /// The cluster is there and takes no tasks.
@@ -34,18 +35,15 @@ pub fn definition_unfit(target: &Target, definition: &DefinitionFacts) -> Proble
         "the task definition {} is not for Fargate: it needs requiresCompatibilities FARGATE and networkMode awsvpc",
         definition.name
     );
-    let family = definition.name.split(':').next().unwrap_or(&definition.name);
-    Problem::new("D03", Sort::BastionFailed, message)
-        .because(format!("its network mode is {}", definition.network_mode))
-        .hint(aws(
-            target,
-            &format!("ecs register-task-definition --family {family} --requires-compatibilities FARGATE --network-mode awsvpc --cli-input-json file://{family}.json"),
-        ))
+    let problem = Problem::new("D03", Sort::BastionFailed, message)
+        .because(format!("its network mode is {}", definition.network_mode));
+    let change = r#".requiresCompatibilities=["FARGATE"]|.networkMode="awsvpc"|.cpu//="256"|.memory//="512""#;
+    revised(problem, target, &definition.name, change)
 }
 
 /// ECS Exec is off for the tasks that there are.
 pub fn exec_off(target: &Target) -> Problem {
-    one(exec_disabled(target))
+    placed(target, one(exec_disabled(target)))
 }
 
 /// The security groups are of another VPC than the subnets.
@@ -113,7 +111,7 @@ pub fn no_service(target: &Target, err: &CloudError) -> Problem {
 
 /// The service is meant to run no task.
 pub fn scaled_to_zero(target: &Target) -> Problem {
-    let mut problem = one(of_no_task(target));
+    let mut problem = placed(target, one(of_no_task(target)));
     if let Runs::Service(service) = &target.site.runs {
         problem.message = format!("the service {} is meant to run no task", last(service));
     }

@@ -6,6 +6,7 @@ use bastion_api::{Problem, ProblemKind as Sort};
 use bastion_cloud::{EndClass, Runs, TaskFact};
 
 use super::super::cloud::end;
+use super::container::revised;
 use super::{aws, lately, one};
 use crate::config::Target;
 
@@ -79,7 +80,13 @@ pub fn task_died(target: &Target, task: &TaskFact, class: EndClass, log: &[Strin
     let mut problem = Problem::new(code, Sort::BastionFailed, message);
     problem.causes.extend(words.into_iter().map(str::to_owned));
     problem.causes.extend(log.iter().map(|line| format!("its log: {line}")));
-    problem.because(hint).hint(cure(target, task, class))
+    let problem = problem.because(hint);
+    match (class, &target.site.runs) {
+        (EndClass::Memory, Runs::TaskDefinition(name)) => {
+            revised(problem, target, name, MORE_MEMORY)
+        }
+        (_, Runs::TaskDefinition(_) | Runs::Service(_)) => problem.hint(cure(target, task, class)),
+    }
 }
 
 /// The one thing to begin with, by the kind of end.
@@ -100,9 +107,6 @@ fn cure(target: &Target, task: &TaskFact, class: EndClass) -> String {
                 "ecs describe-task-definition --task-definition {definition} --query taskDefinition.containerDefinitions[].image"
             ),
         ),
-        EndClass::Memory => format!(
-            "aws ecs register-task-definition --family {definition} --memory 1024 --cli-input-json file://{definition}.json"
-        ),
         EndClass::Network => {
             aws(target, "ec2 describe-subnets --query Subnets[].[SubnetId,AvailableIpAddressCount]")
         }
@@ -113,9 +117,11 @@ fn cure(target: &Target, task: &TaskFact, class: EndClass) -> String {
             ),
         ),
         EndClass::Route => aws(target, "ec2 describe-route-tables"),
-        EndClass::Asked | EndClass::Resource | EndClass::Start | EndClass::Unknown => {
-            aws(target, &describe(target, task))
-        }
+        EndClass::Asked
+        | EndClass::Memory
+        | EndClass::Resource
+        | EndClass::Start
+        | EndClass::Unknown => aws(target, &describe(target, task)),
     }
 }
 
@@ -139,3 +145,6 @@ fn describe(target: &Target, task: &TaskFact) -> String {
 fn last(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
+
+/// Twice what the smallest task has.
+const MORE_MEMORY: &str = r#".memory="1024""#;

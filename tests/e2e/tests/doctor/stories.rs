@@ -1,5 +1,7 @@
 //! What needs no table.
 
+use std::time::Duration;
+
 use bastion_api::{CheckStatus, DoctorReport};
 use bastion_e2e::logins::{HOUR, SSO_PROFILE};
 use bastion_e2e::{House, Plan, configs};
@@ -144,4 +146,34 @@ async fn with_the_policy_that_we_print_nothing_is_missing_and_with_the_doctors_p
         assert_eq!(asked.code(), Some(0), "{asked}");
         assert!(asked.out.contains("cannot know: no iam:SimulatePrincipalPolicy"), "{asked}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_the_vpc_does_not_know_fails_the_open_and_stands_in_the_status_until_it_does() {
+    let config = configs::SCRIPT_WAY
+        .replace("rds = \"neuraKnot-prod-db\"", "host = \"nowhere.internal\"\nport = 5432");
+    let house = Plan::new(&config).route("db.internal:5432", 1).errors_expected().build().await;
+    let opened = house.ctl(&["open", "prod-db"]).await;
+    assert_eq!(opened.code(), Some(10), "{opened}");
+    assert!(opened.err.contains("no such host"), "{opened}");
+    let codes = |target: &bastion_api::TargetStatus| -> Vec<String> {
+        target.problems.iter().map(|problem| problem.code.clone()).collect()
+    };
+    assert_eq!(codes(&house.target("prod-db").await), ["D25"]);
+    let events = house.ctl(&["events", "--json"]).await;
+    let closed = events.ok().lines().find(|line| line.contains("\"tunnel_closed\"")).unwrap();
+    assert!(closed.contains("\"D25\""), "{events}");
+    // Whoever keeps the bastion does not try again and again.
+    assert!(house.sim().count("StartSession") <= 2, "{}", house.sim().count("StartSession"));
+
+    let known = std::fs::read_to_string(house.path("config.toml")).unwrap();
+    let known = known.replace("nowhere.internal", "db.internal");
+    std::fs::write(house.path("config.toml"), known).unwrap();
+    house.ctl(&["reload"]).await.ok();
+    let opened = house.ctl(&["open", "prod-db"]).await;
+    assert_eq!(opened.code(), Some(0), "{opened}");
+    bastion_e2e::until("the problem is over", Duration::from_secs(20), async || {
+        codes(&house.target("prod-db").await).is_empty().then_some(())
+    })
+    .await;
 }
