@@ -54,7 +54,8 @@ pub(super) fn question(
 fn title(target: &TargetStatus, width: usize) -> String {
     let whereto = match (&target.database, &target.user) {
         (Some(database), Some(user)) => Some(format!("{database} as {user}")),
-        (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+        (Some(database), None) => Some(database.clone()),
+        (None, Some(user)) => Some(format!("as {user}")),
         (None, None) => None,
     };
     let parts = [

@@ -224,6 +224,14 @@ fn what_helps_is_seen_where_there_is_no_room_for_the_cause() {
 }
 
 #[test]
+fn a_user_without_a_database_is_told_from_the_engine() {
+    let mut one = status(0);
+    one["targets"][0]["database"] = Value::Null;
+    let text = text(&drawn(&of(&[one], ""), false, USUAL));
+    assert!(text.contains("127.0.0.1:15432  postgres  as postgres  site prod"), "{text}");
+}
+
+#[test]
 fn where_there_is_ascii_alone_nothing_else_is_drawn() {
     let plain = Paint { colour: false, letters: false };
     for pressed in ["", "jj", "e", "?", "c", "\r"] {
