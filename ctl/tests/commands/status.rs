@@ -40,7 +40,7 @@ fn long_names_stay_whole_within_80_columns() {
 
 #[test]
 fn every_state_has_its_words() {
-    let with = |name: &str, changes: serde_json::Value| {
+    let with = |name: &str, changes: Value| {
         let mut target = cold(name);
         for (key, value) in changes.as_object().unwrap() {
             target[key] = value.clone();
@@ -63,7 +63,7 @@ fn every_state_has_its_words() {
 
 #[test]
 fn what_is_not_wrong_and_worth_a_line_stands_below() {
-    let with = |name: &str, changes: serde_json::Value| {
+    let with = |name: &str, changes: Value| {
         let mut target = ready(name);
         for (key, value) in changes.as_object().unwrap() {
             target[key] = value.clone();
