@@ -199,6 +199,14 @@ mod tests {
     }
 
     #[test]
+    fn the_unit_asks_for_nothing_that_a_users_manager_has_no_right_to() {
+        let asks = |start: &str| SERVICE.lines().find(|line| line.starts_with(start));
+        for start in ["CapabilityBoundingSet", "Protect", "Private", "ReadOnly", "User=", "Nice="] {
+            assert_eq!(asks(start), None);
+        }
+    }
+
+    #[test]
     fn nothing_in_a_path_or_a_value_is_looked_up_by_systemd() {
         let texts = texts("/opt/100% mine/bastiond", &[("A", r#"50% "x" \n"#)]);
         assert!(texts[0].contains("\nExecStart=\"/opt/100%% mine/bastiond\"\n"), "{}", texts[0]);
