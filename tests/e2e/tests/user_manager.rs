@@ -1,7 +1,6 @@
 //! The service under a real user manager of systemd's: what no stand-in refuses.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::Command;
 
