@@ -19,6 +19,7 @@ use crate::doctor::gather::{Patient, gather};
 use crate::doctor::{About, ConfigFacts, Finding, LiveFacts, Verdict, examine};
 use crate::explain;
 use crate::keeper::{self, Refusal};
+use crate::listen;
 
 /// What `?…` may hold.
 #[derive(Debug, Deserialize)]
@@ -81,6 +82,7 @@ fn config_now(office: &Office, loaded: &Loaded) -> ConfigFacts {
     ConfigFacts {
         path: path.map(|path| path.display().to_string()),
         targets: loaded.targets.len(),
+        ports: loaded.targets.iter().filter_map(|(target, _)| listen::port(target)).collect(),
         faults,
         outdated,
     }

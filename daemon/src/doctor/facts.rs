@@ -34,6 +34,8 @@ pub struct ConfigFacts {
     pub path: Option<String>,
     /// How many targets it has.
     pub targets: usize,
+    /// The local ports that they want.
+    pub ports: Vec<u16>,
     /// What is wrong with it as it is now.
     pub faults: Vec<ConfigFault>,
     /// Whether the daemon runs with what stood in it before.
@@ -111,6 +113,8 @@ pub struct HostFacts {
     pub strangers: Vec<Owner>,
     /// Why the daemon cannot listen, as it says itself.
     pub problem: Option<Problem>,
+    /// The first port that it wants.
+    pub port: Option<u16>,
     /// A port that is free.
     pub free: Option<u16>,
 }

@@ -37,8 +37,9 @@ pub struct Patient {
 /// Everything that is known of these targets. What their sites share is asked once.
 pub async fn gather(config: ConfigFacts, patients: Vec<Patient>, now: Timestamp) -> Facts {
     let mut sites: Vec<(Site, Arc<dyn Cloud>, Vec<TargetFacts>)> = Vec::new();
-    for patient in patients {
-        let host = host::look(Arc::clone(&patient.target), patient.listening).await;
+    let looked_at = patients.iter().map(|one| (Arc::clone(&one.target), one.listening.clone()));
+    let hosts = host::look(looked_at.collect(), &config.ports).await;
+    for (patient, host) in patients.into_iter().zip(hosts) {
         let facts = TargetFacts {
             host,
             live: patient.live,

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bastion_cloud::{
-    Cloud, CloudError, DatabaseFacts, DatabaseRef, Examine, Identity, LoginState, NetworkFacts,
-    SecretFacts, Site, TaskId, Wish,
+    Cloud, CloudError, Database, DatabaseFacts, DatabaseRef, Examine, Identity, LoginState,
+    NetworkFacts, SecretFacts, SecretRef, Site, TaskId, Wish,
 };
 use futures_util::future::join_all;
 use futures_util::join;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::super::facts::{Fact, SecretFound, SiteFacts, TargetFacts};
 use super::super::network::session_endpoint;
@@ -46,81 +47,112 @@ pub(super) async fn look(
 
 /// What can be asked for by its name.
 async fn things(facts: &mut SiteFacts, cloud: &dyn Cloud, examiner: &dyn Examine) {
-    let (cluster, service, definition, place, tasks, of_targets) = join!(
+    let databases = distinct(facts.targets.iter().map(|target| &target.target.database));
+    let secrets = distinct(facts.targets.iter().filter_map(|target| secret(&target.target)));
+    let few = Semaphore::new(AT_ONCE);
+    let (cluster, service, definition, place, tasks, of_databases, of_secrets) = join!(
         by_deadline("ecs:DescribeClusters", examiner.cluster()),
         by_deadline("ecs:DescribeServices", examiner.service()),
         by_deadline("ecs:DescribeTaskDefinition", examiner.definition()),
         by_deadline("ec2:DescribeSubnets", cloud.find_place()),
         by_deadline("ecs:ListTasks", examiner.recent_tasks()),
-        join_all(facts.targets.iter().map(|target| of_target(&target.target, cloud, examiner))),
+        join_all(databases.iter().map(|one| of_database(one, cloud, examiner, &few))),
+        join_all(secrets.iter().map(|one| of_secret(one, cloud, examiner, &few))),
     );
     facts.cluster = Some(cluster);
     facts.service = Some(service);
     facts.definition = Some(definition);
     facts.place = Some(place);
     facts.tasks = Some(tasks);
-    for (target, (found, database, secret, password)) in facts.targets.iter_mut().zip(of_targets) {
-        target.found = Some(found);
-        target.database = database;
-        target.secret = secret;
-        target.password = password;
+    for target in &mut facts.targets {
+        let mut own = databases.iter().zip(&of_databases);
+        if let Some((_, (found, described))) = own.find(|(one, _)| **one == target.target.database)
+        {
+            (target.found, target.database) = (Some(found.clone()), described.clone());
+        }
+        let wanted = secret(&target.target);
+        if let Some((_, (known, read))) =
+            secrets.iter().zip(&of_secrets).find(|(one, _)| Some(*one) == wanted)
+        {
+            (target.secret, target.password) = (Some(known.clone()), Some(read.clone()));
+        }
     }
 }
 
-type OfTarget = (
-    Result<bastion_cloud::Database, CloudError>,
-    Fact<DatabaseFacts>,
-    Fact<SecretFacts>,
-    Fact<SecretFound>,
-);
+/// Each once: many targets may lead to one database.
+fn distinct<'a, T: PartialEq + Clone + 'a>(all: impl Iterator<Item = &'a T>) -> Vec<T> {
+    let mut each: Vec<T> = Vec::new();
+    for one in all {
+        if !each.contains(one) {
+            each.push(one.clone());
+        }
+    }
+    each
+}
 
-async fn of_target(target: &Target, cloud: &dyn Cloud, examiner: &dyn Examine) -> OfTarget {
-    let secret = match &target.password {
+fn secret(target: &Target) -> Option<&SecretRef> {
+    match &target.password {
         Some(Proof::Secret(secret)) => Some(secret),
         Some(Proof::Iam) | None => None,
-    };
+    }
+}
+
+/// Where a database listens, as the daemon finds it, and how it is.
+async fn of_database(
+    database: &DatabaseRef,
+    cloud: &dyn Cloud,
+    examiner: &dyn Examine,
+    few: &Semaphore,
+) -> (Result<Database, CloudError>, Fact<DatabaseFacts>) {
+    let call = "rds:DescribeDBInstances";
     let described = async {
-        match &target.database {
+        match database {
             DatabaseRef::Host(..) => None,
             DatabaseRef::Rds(_) | DatabaseRef::Aurora(..) | DatabaseRef::Proxy(_) => {
-                let asked = examiner.database_facts(&target.database);
-                Some(by_deadline("rds:DescribeDBInstances", asked).await)
+                Some(by_deadline(call, in_turn(few, examiner.database_facts(database))).await)
             }
         }
     };
-    let known = async {
-        let asked = examiner.secret_facts(secret?);
-        Some(by_deadline("secretsmanager:DescribeSecret", asked).await)
-    };
+    join!(by_deadline(call, in_turn(few, cloud.refresh_database(database))), described)
+}
+
+/// A secret, and what can be read of it.
+async fn of_secret(
+    secret: &SecretRef,
+    cloud: &dyn Cloud,
+    examiner: &dyn Examine,
+    few: &Semaphore,
+) -> (Result<SecretFacts, CloudError>, Result<SecretFound, CloudError>) {
     let read = async {
-        let read = by_deadline("secretsmanager:GetSecretValue", cloud.secret(secret?)).await;
+        let asked = in_turn(few, cloud.secret(secret));
+        let read = by_deadline("secretsmanager:GetSecretValue", asked).await;
         // The password itself goes no further than this.
-        Some(read.map(|login| SecretFound {
+        read.map(|login| SecretFound {
             password: !login.password.reveal().is_empty(),
             user: login.user,
-        }))
+        })
     };
-    join!(
-        by_deadline("rds:DescribeDBInstances", cloud.refresh_database(&target.database)),
-        described,
-        known,
-        read,
-    )
+    let known = in_turn(few, examiner.secret_facts(secret));
+    join!(by_deadline("secretsmanager:DescribeSecret", known), read)
+}
+
+/// An answer once its turn has come. The wait for it counts: where all is slow, all are told to be.
+async fn in_turn<T>(few: &Semaphore, asked: impl Future<Output = T>) -> T {
+    let _turn = few.acquire().await;
+    asked.await
 }
 
 /// What can be asked only once the former is known.
 async fn what_follows(facts: &mut SiteFacts, cloud: &dyn Cloud, examiner: &dyn Examine) {
     let subnets = subnets(facts);
     let groups = facts.group_ids().map(<[String]>::to_vec);
+    let asked = distinct(facts.targets.iter().filter_map(database_groups));
     let (permissions, role, (network, endpoint_groups), groups, theirs, log) = join!(
         permissions(facts, examiner),
         role(facts, examiner),
         network(subnets, examiner),
         of_groups(groups, examiner),
-        join_all(facts.targets.iter().map(|target| {
-            let database = target.database.as_ref().and_then(|fact| fact.as_ref().ok());
-            of_groups(database.map(|database| database.security_groups.clone()), examiner)
-        })),
+        join_all(asked.iter().map(|groups| of_groups(Some(groups.clone()), examiner))),
         log(facts, cloud),
     );
     facts.permissions = permissions;
@@ -129,9 +161,16 @@ async fn what_follows(facts: &mut SiteFacts, cloud: &dyn Cloud, examiner: &dyn E
     facts.endpoint_groups = endpoint_groups;
     facts.groups = groups;
     facts.log = log;
-    for (target, theirs) in facts.targets.iter_mut().zip(theirs) {
-        target.groups = theirs;
+    for target in &mut facts.targets {
+        let wanted = database_groups(target);
+        let own = asked.iter().zip(&theirs).find(|(one, _)| Some(*one) == wanted);
+        target.groups = own.and_then(|(_, theirs)| theirs.clone());
     }
+}
+
+/// The ids of a database's security groups, where they are known.
+fn database_groups(target: &TargetFacts) -> Option<&Vec<String>> {
+    Some(&target.database.as_ref()?.as_ref().ok()?.security_groups)
 }
 
 /// The subnets of tasks: the service's, or those that were found.
@@ -217,3 +256,6 @@ async fn log(facts: &SiteFacts, cloud: &dyn Cloud) -> Vec<String> {
 
 const IDENTITY: &str = "sts:GetCallerIdentity";
 const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
+
+/// How many questions about targets are under way at once: of fifty at a time AWS would throttle some.
+const AT_ONCE: usize = 10;

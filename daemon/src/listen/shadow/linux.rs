@@ -18,6 +18,10 @@ pub(super) fn strangers(port: u16) -> Vec<Owner> {
     }
     let ours = inodes_of("self");
     listeners.retain(|found| !ours.contains(&found.inode));
+    if listeners.is_empty() {
+        // Every process would be looked at for nothing.
+        return Vec::new();
+    }
     let holders = holders(&listeners);
     listeners
         .into_iter()

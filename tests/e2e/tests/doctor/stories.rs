@@ -105,6 +105,16 @@ async fn of_all_targets_what_a_site_shares_is_asked_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_many_targets_in_front_of_one_database_it_is_asked_about_once() {
+    let house = Plan::new(&configs::targets(12)).build().await;
+    let asked = house.ctl(&["doctor"]).await;
+    assert_eq!(asked.code(), Some(0), "{asked}");
+    let groups = house.called("DescribeSecurityGroups").len();
+    // The database twice: as the daemon finds it, and as it is. Groups: by name, of the place; the site's, the database's.
+    assert_eq!((house.called("DescribeDBInstances").len(), groups), (2, 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_of_a_real_daemon_holds_none_of_its_secrets() {
     let house = Plan::new(configs::SCRIPT_WAY).build().await;
     house.sim().faults().add(Fault::on("RunTask", What::NoCapacity));
