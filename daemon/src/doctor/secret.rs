@@ -29,14 +29,19 @@ pub(super) fn secret(facts: &TargetFacts, now: Timestamp) -> Option<Verdict> {
     {
         return Some(Verdict::fail(explain::doctor::secret_deleted(target, &secret.name)));
     }
+    let name = known.map_or("the secret", |secret| secret.name.as_str());
     let found = match asked(&facts.password) {
         Asked::Told(found) => found,
+        // It was read, and is not what is looked for.
+        Asked::Wrong(err) if err.kind == Kind::Invalid && known.is_some() => {
+            let found = Some(err.message.as_str());
+            return Some(Verdict::fail(explain::doctor::secret_empty(target, name, found)));
+        }
         Asked::Wrong(err) => return Some(Verdict::fail(explain::doctor::no_secret(target, err))),
         Asked::Nothing(verdict) => return Some(verdict),
     };
-    let name = known.map_or("the secret", |secret| secret.name.as_str());
     if !found.password {
-        return Some(Verdict::fail(explain::doctor::secret_empty(target, name)));
+        return Some(Verdict::fail(explain::doctor::secret_empty(target, name, None)));
     }
     if let (Some(theirs), Some(ours)) = (&found.user, &target.user)
         && theirs != ours

@@ -182,3 +182,17 @@ fn any_two_faults_are_found_together_unless_one_hides_the_other() {
         }
     }
 }
+
+#[test]
+fn no_fix_has_what_a_shell_would_take_for_a_pattern() {
+    // zsh, which macOS has, refuses words with brackets that match no file.
+    for (name, facts, _) in broken::all() {
+        for finding in examine(&facts) {
+            let Verdict::Fail(problem) = finding.verdict else { continue };
+            for hint in problem.hints.iter().filter(|hint| hint.starts_with("aws ")) {
+                let bare: String = hint.split('\'').step_by(2).collect();
+                assert!(!bare.contains(['[', '*', '?', '<', '…', '!']), "{name}: {hint}");
+            }
+        }
+    }
+}

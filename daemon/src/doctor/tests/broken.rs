@@ -342,6 +342,14 @@ fn database() -> Vec<Fault> {
             &["D16"],
         ),
         (
+            "a secret without a password",
+            |facts| {
+                let get = "secretsmanager:GetSecretValue";
+                target(facts).password = Some(Err(error(get, Kind::Invalid)));
+            },
+            &["D16"],
+        ),
+        (
             "a secret of another user",
             |facts| {
                 let Some(Ok(found)) = &mut target(facts).password else { return };

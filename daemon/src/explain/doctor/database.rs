@@ -156,7 +156,7 @@ pub fn no_iam_tokens(target: &Target, database: &DatabaseFacts) -> Problem {
 pub fn no_secret(target: &Target, err: &CloudError) -> Problem {
     let mut problem = refused(target, err);
     problem.code = "D16".to_owned();
-    problem.hints = vec![aws(target, "secretsmanager list-secrets --query SecretList[].Name")];
+    problem.hints = vec![aws(target, "secretsmanager list-secrets --query 'SecretList[].Name'")];
     problem
 }
 
@@ -169,18 +169,23 @@ pub fn rules_unclear(port: u16) -> String {
 pub fn secret_deleted(target: &Target, name: &str) -> Problem {
     let message = format!("the secret {name} is being deleted and cannot be read");
     Problem::new("D16", Sort::NotFound, message)
-        .hint(aws(target, &format!("secretsmanager restore-secret --secret-id {name}")))
+        .hint(aws(target, &format!("secretsmanager restore-secret --secret-id '{name}'")))
 }
 
-/// The secret holds no password.
-pub fn secret_empty(target: &Target, name: &str) -> Problem {
+/// The secret holds no password, or none where one is looked for: what was found instead.
+pub fn secret_empty(target: &Target, name: &str, found: Option<&str>) -> Problem {
     let message = format!("there is no password in {name}");
-    Problem::new("D16", Sort::NotFound, message)
+    let problem = Problem::new("D16", Sort::NotFound, message);
+    let problem = match found {
+        Some(found) => problem.because(found),
+        None => problem,
+    };
+    problem
         .because("it is to be a JSON object with \"username\" and \"password\": type it, then Ctrl-D")
         .hint(aws(
             target,
             &format!(
-                "secretsmanager put-secret-value --secret-id {name} --secret-string file:///dev/stdin"
+                "secretsmanager put-secret-value --secret-id '{name}' --secret-string file:///dev/stdin"
             ),
         ))
 }

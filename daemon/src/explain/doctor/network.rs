@@ -191,15 +191,15 @@ fn without_route(
         network.subnets.iter().filter(|one| one.zone.is_empty() || zones.insert(one.zone.as_str()));
     let ids: Vec<&str> = one_a_zone.map(|subnet| subnet.id.as_str()).collect();
     let group = from.map(|group| format!(" --security-group-ids {group}")).unwrap_or_default();
-    if let Some(group) = from {
-        problem =
-            problem.because(format!("the endpoint then needs 443 let in to {group} from {group}"));
-    }
     problem
         .because(
             "one cure: an interface endpoint for ssmmessages, about $0.014 an hour and zone ($10 a month); images and \
              logs then need ecr.api, ecr.dkr, logs and s3, too",
         )
+        .because(match from {
+            Some(group) => format!("its group then needs 443 let in: {group} from {group} itself"),
+            None => "its group then needs 443 let in from the bastion's".to_owned(),
+        })
         .because("the other: a NAT gateway and a route to it, about $0.062 an hour ($45 a month) and as much a GB")
         .hint(aws(
             target,

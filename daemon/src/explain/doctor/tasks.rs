@@ -104,12 +104,13 @@ fn cure(target: &Target, task: &TaskFact, class: EndClass) -> String {
         EndClass::Image => aws(
             target,
             &format!(
-                "ecs describe-task-definition --task-definition {definition} --query taskDefinition.containerDefinitions[].image"
+                "ecs describe-task-definition --task-definition {definition} --query 'taskDefinition.containerDefinitions[].image'"
             ),
         ),
-        EndClass::Network => {
-            aws(target, "ec2 describe-subnets --query Subnets[].[SubnetId,AvailableIpAddressCount]")
-        }
+        EndClass::Network => aws(
+            target,
+            "ec2 describe-subnets --query 'Subnets[].[SubnetId,AvailableIpAddressCount]'",
+        ),
         EndClass::Role => aws(
             target,
             &format!(
