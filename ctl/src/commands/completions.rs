@@ -57,7 +57,10 @@ impl Completions {
         };
         let mut script = Vec::new();
         shell.write_registration(ASKS, NAME, NAME, NAME, &mut script).map_err(Failure::System)?;
-        let script = String::from_utf8_lossy(&script).trim().to_owned();
+        let mut script = String::from_utf8_lossy(&script).trim().to_owned();
+        if matches!(self.shell, Shell::Zsh) {
+            script.push_str(ZSH_FIRST);
+        }
         if ui.settings().json {
             return ui.json(&Script {
                 schema_version: SCHEMA_VERSION,
@@ -89,10 +92,19 @@ fn tree() -> Command {
 fn knowing(command: Command) -> Command {
     let command = command.mut_args(|argument| match argument.get_id().as_str() {
         "target" | "targets" => argument.add(ArgValueCompleter::new(targets)),
+        "command" => argument.add(ArgValueCompleter::new(commands)),
         "site" | "sites" => argument.add(ArgValueCompleter::new(sites)),
         _ => argument,
     });
     command.mut_subcommands(knowing)
+}
+
+/// The commands that have a manual page.
+fn commands(begun: &OsStr) -> Vec<CompletionCandidate> {
+    let tree = cli::tree();
+    let shown = tree.get_subcommands().filter(|command| !command.is_hide_set());
+    let about = |command: &Command| command.get_about().map(ToString::to_string);
+    candidates(begun, shown.map(|command| (command.get_name().to_owned(), about(command))))
 }
 
 fn targets(begun: &OsStr) -> Vec<CompletionCandidate> {
@@ -140,5 +152,9 @@ const ASKS: &str = "BASTIONCTL_COMPLETE";
 const NAME: &str = "bastionctl";
 /// How long a person who has pressed Tab waits for a daemon: below what is felt.
 const PATIENCE: Duration = Duration::from_millis(40);
+
+/// What zsh finds in its fpath is a function of that file's name, made by the first Tab, which is to be answered, too.
+const ZSH_FIRST: &str = r#"
+[[ $funcstack[1] != _bastionctl ]] || _clap_dynamic_completer_bastionctl "$@""#;
 
 const EXAMPLE: &str = "Example:\n  source <(bastionctl completions bash)";

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bastion_api::{Problem, ProblemKind, SCHEMA_VERSION};
+use clap::builder::Resettable;
 use clap::{Args, Command};
 use clap_mangen::Man as Page;
 use serde::Serialize;
@@ -109,10 +110,37 @@ fn find(tree: &Command, names: &[String]) -> Result<Command, Failure> {
 /// A page's file and its text.
 fn page(command: &Command) -> Result<(String, String), Failure> {
     let source = concat!("bastionctl ", env!("CARGO_PKG_VERSION"));
-    let page = Page::new(command.clone()).source(source).manual("bastiond");
+    let rest = command.clone().after_help(Resettable::Reset);
+    let page = Page::new(rest).source(source).manual("bastiond");
     let mut roff = Vec::new();
     page.render(&mut roff).map_err(Failure::System)?;
-    Ok((page.get_filename(), String::from_utf8_lossy(&roff).into_owned()))
+    let mut roff = String::from_utf8_lossy(&roff).into_owned();
+    if let Some(said) = command.get_after_help() {
+        roff.push_str(&as_it_stands(&said.to_string()));
+    }
+    Ok((page.get_filename(), roff))
+}
+
+/// A section of lines that are to be copied, or stand in columns: clap's own would fill and justify them.
+fn as_it_stands(text: &str) -> String {
+    let mut lines = text.lines();
+    let head = lines.next().unwrap_or_default().trim_end_matches(':').to_uppercase();
+    let mut section = format!(".SH \"{head}\"\n.nf\n");
+    for line in lines {
+        // A line never begins with what roff takes for a command.
+        section.push_str("\\&");
+        for letter in line.strip_prefix("  ").unwrap_or(line).chars() {
+            match letter {
+                '\\' => section.push_str("\\e"),
+                // What a shell takes for a hyphen or a quote, groff does not print as such.
+                '-' => section.push_str("\\-"),
+                '\'' => section.push_str("\\*(Aq"),
+                letter => section.push(letter),
+            }
+        }
+        section.push('\n');
+    }
+    section + ".fi\n"
 }
 
 const EXAMPLE: &str = "Example:\n  bastionctl man --dir ~/.local/share/man/man1";

@@ -60,15 +60,21 @@ fn fish(dir: &Path, line: &str) -> Option<String> {
 
 /// What zsh offers for this line, as a person sees it after two Tabs.
 fn zsh(dir: &Path, line: &str) -> Option<String> {
+    let load = "autoload -U compinit; compinit -u -D; source <(bastionctl completions zsh)";
+    zsh_with(dir, load, line, "\\t\\t")
+}
+
+/// What zsh, which has loaded the completions so, makes of a line and these keys, until it shows "mysql".
+fn zsh_with(dir: &Path, load: &str, line: &str, keys: &str) -> Option<String> {
     let script = format!(
         r#"
         zmodload zsh/zpty
         zpty shell 'TERM=dumb zsh --no-rcs -i'
         # It echoes what is typed: the word that is waited for must be made by it.
         # It ends by itself where what is waited for does not come.
-        zpty -w shell "TMOUT=30 PS1='' PS2=''; stty -echo; autoload -U compinit; compinit -u -D; source <(bastionctl completions zsh); print re''ady"
+        zpty -w shell "TMOUT=30 PS1='' PS2=''; stty -echo; {load}; print re''ady"
         zpty -r shell seen '*ready*'
-        zpty -w -n shell '{line}'$'\t\t'
+        zpty -w -n shell '{line}'$'{keys}'
         zpty -r shell seen '*mysql*'
         print -r -- "$seen"
         "#
@@ -103,6 +109,22 @@ fn zsh_offers_the_targets_of_the_daemon() {
     let daemon = daemon();
     let Some(seen) = zsh(daemon.dir(), "bastionctl wait stg") else { return };
     assert!(seen.contains("stg-mysql"), "{seen:?}");
+}
+
+#[test]
+fn zsh_offers_them_at_the_first_tab_where_the_script_is_a_file_that_it_finds() {
+    let daemon = daemon();
+    let load = "mkdir -p fp; bastionctl completions zsh > fp/_bastionctl; fpath=($PWD/fp $fpath); \
+                autoload -U compinit; compinit -u -D";
+    let Some(seen) = zsh_with(daemon.dir(), load, "bastionctl open stg", "\\t") else { return };
+    assert!(seen.contains("stg-mysql"), "{seen}");
+}
+
+#[test]
+fn the_manual_is_offered_for_every_command() {
+    let daemon = Daemon::new([]);
+    let Some(offered) = bash(daemon.dir(), "bastionctl man f") else { return };
+    assert_eq!(offered, ["forward"]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::daemon::Daemon;
@@ -50,6 +51,37 @@ fn every_command_gets_a_page_that_groff_takes() {
         let said = String::from_utf8_lossy(&groff.stderr);
         assert!(groff.status.success() && said.is_empty(), "{}: {said}", file.display());
     }
+}
+
+#[test]
+fn an_example_stands_on_a_page_as_it_is_typed() {
+    for (command, lines) in [
+        ("forward", "forward --service dev/bastion --rds dev-mysql --engine mysql\n"),
+        ("completions", "source <(bastionctl completions bash)\n"),
+        ("", "\n 3 daemon not running      4 log in to AWS again   5 not permitted\n"),
+    ] {
+        let page = run(&Daemon::new([]), &format!("man {command}")).out;
+        let shown = shown(page);
+        // Not everywhere.
+        let Some(shown) = shown else { return };
+        let plain: String = shown.lines().flat_map(|line| [line.trim_start(), "\n"]).collect();
+        let plain = format!("\n{plain}").replace('\u{2010}', "-");
+        let wanted = lines.replace("\n ", "\n");
+        assert!(plain.contains(&wanted), "{wanted:?} in {shown}");
+    }
+}
+
+/// A page as man shows it.
+fn shown(page: String) -> Option<String> {
+    let mut groff = Command::new("groff")
+        .args(["-man", "-Tutf8", "-P-c", "-P-b", "-P-u", "-rLL=80n"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .ok()?;
+    groff.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+    let output = groff.wait_with_output().unwrap();
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[test]
