@@ -124,8 +124,14 @@ pub fn forward_faulty(faults: &[ConfigFault]) -> Problem {
     for fault in faults {
         let key = fault.key.rsplit('.').next().unwrap_or_default();
         problem = problem.because(format!("{key}: {}", fault.reason));
+        // No line of a config is to be changed.
+        let hint = match key {
+            "host" | "port" => Some("--host NAME --remote-port PORT".to_owned()),
+            "listen" => Some("--local-port PORT, and for containers --listen docker".to_owned()),
+            _ => fault.hint.clone(),
+        };
+        problem.hints.extend(hint.filter(|hint| !problem.hints.contains(hint)));
     }
-    problem.hints.extend(faults.iter().filter_map(|fault| fault.hint.clone()));
     problem
 }
 

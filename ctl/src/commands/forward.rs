@@ -71,14 +71,20 @@ enum Speaks {
 impl Forward {
     pub(crate) async fn run(self, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
         let request = self.request();
-        let mut lines = client.forward(&request).await?;
+        if let Some(missing) = missing(&request) {
+            return Err(missing.into());
+        }
         let name = request.local_port.or(request.remote_port);
         let name = name.map_or("forward".to_owned(), |port| format!("forward-{port}"));
+        let parted = |name: &str| {
+            format!("{name} has ended; a bastion that was started for it stops once it is idle")
+        };
+        ui.on_parting(Some(parted(&name)));
+        let mut lines = client.forward(&request).await?;
         let reached = follow(&name, &mut lines, ui).await?;
         show(&reached, ui)?;
         ui.talk("forwarding until Ctrl-C");
-        let name = clean(&reached.target.name);
-        ui.on_parting(Some(format!("{name} has ended")));
+        ui.on_parting(Some(parted(&clean(&reached.target.name))));
         loop {
             match lines.next().await? {
                 Some(OpenEvent::Failed { problem }) => return Err(problem.into()),
@@ -120,6 +126,24 @@ impl Forward {
             local_port: self.local_port,
             listen: self.listen,
         }
+    }
+}
+
+/// The port that follows from nothing that was said; none where all is known.
+fn missing(request: &ForwardRequest) -> Option<Problem> {
+    let usual = request.engine.is_some_and(|engine| match engine {
+        Engine::Postgres | Engine::Mysql => true,
+        Engine::Other => false,
+    });
+    let usage = |message| Problem::new("", ProblemKind::Usage, message);
+    if usual || request.remote_port.is_some() {
+        None
+    } else if request.host.is_some() {
+        Some(usage("nothing says which port the host listens on").hint("--remote-port PORT"))
+    } else if request.local_port.is_none() {
+        Some(usage("nothing says which port of this machine is meant").hint("--local-port PORT"))
+    } else {
+        None
     }
 }
 

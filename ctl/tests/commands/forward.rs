@@ -9,6 +9,8 @@ use crate::screen::{command, run};
 use crate::terminal::signal;
 
 const FORWARD: &str = "POST /v1/forward";
+const ENDED: &str =
+    "forward-13306 has ended; a bastion that was started for it stops once it is idle";
 const HOST: &str = "forward --site prod --host db.internal --remote-port 13306";
 
 fn ready() -> Value {
@@ -64,8 +66,36 @@ fn it_lasts_until_ctrl_c_and_says_so() {
     assert_eq!(next(), "forward-13306: ready after 24 s");
     assert_eq!(next(), "forwarding until Ctrl-C");
     signal(&child, "INT");
-    assert_eq!(next(), "forward-13306 has ended");
+    assert_eq!(next(), ENDED);
     assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn ctrl_c_while_it_starts_says_what_becomes_of_the_bastion() {
+    let daemon = Daemon::new([(FORWARD, Answer::lines([pulling()]).held())]);
+    let mut command = command(daemon.dir(), HOST);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    assert!(next().contains("pulling image"));
+    signal(&child, "INT");
+    assert_eq!(next(), ENDED);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_port_that_nothing_says_is_asked_for_by_its_flag() {
+    let daemon = Daemon::new([]);
+    for (words, flag) in [
+        ("forward --site prod --host db", "--remote-port"),
+        ("forward --site prod --host db --local-port 13306 --engine other", "--remote-port"),
+        ("forward --site prod --rds db", "--local-port"),
+    ] {
+        let screen = run(&daemon, words);
+        assert_eq!(screen.code, 2, "{}", screen.err);
+        assert!(screen.err.contains(&format!("hint: {flag} PORT")), "{}", screen.err);
+    }
+    assert!(daemon.heard().is_empty());
 }
 
 #[test]

@@ -224,7 +224,13 @@ async fn what_cannot_be_forwarded_is_told_with_its_exit_code_and_leaves_nothing_
     let stranger = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let strangers = stranger.local_addr().unwrap().port().to_string();
     let db = host(PROD_DB);
-    let cases: [(&[&str], i32, &str); 6] = [
+    let with_port = format!("{db}:5432");
+    let cases: [(&[&str], i32, &str); 7] = [
+        (
+            &["--site", "prod", "--host", &with_port, "--engine", "postgres"],
+            2,
+            "hint: --host NAME --remote-port PORT",
+        ),
         (
             &["--site", "prod", "--host", db, "--remote-port", "5432", "--local-port", &taken],
             8,
@@ -240,7 +246,7 @@ async fn what_cannot_be_forwarded_is_told_with_its_exit_code_and_leaves_nothing_
             2,
             "did you mean \"prod\"?",
         ),
-        (&["--site", "prod", "--host", db, "--local-port", &free], 2, "port: missing"),
+        (&["--site", "prod", "--host", db, "--local-port", &free], 2, "--remote-port PORT"),
         (
             &["--site", "prod", "--host", "a b", "--remote-port", "5432", "--local-port", &free],
             2,
@@ -268,6 +274,7 @@ async fn what_cannot_be_forwarded_is_told_with_its_exit_code_and_leaves_nothing_
         let refused = house.ctl(&words).await;
         assert_eq!(refused.code(), Some(code), "{refused}");
         assert!(refused.err.contains(said), "{refused}");
+        assert!(!refused.err.contains(" = "), "a line of a config: {refused}");
     }
     until("nothing being left", PATIENCE, async || {
         (house.status().await.targets.len() == 1).then_some(())
