@@ -61,7 +61,7 @@ impl Captured {
         if value.contains(|char: char| char.is_control()) {
             return self.leave(name, "has a line break or another control character");
         }
-        if names_somebody(&value) {
+        if !is_file && names_somebody(&value) {
             return self.leave(name, "holds a user's name or password");
         }
         // A service manager starts us elsewhere; `~` is looked up by AWS's SDK itself.
@@ -142,18 +142,10 @@ pub(super) fn moves(path: &Path) -> Option<&'static str> {
     names.iter().any(|name| *name == "node_modules").then_some("it belongs to a project")
 }
 
-/// Whether a URL, or a list of them, names a user before its host.
+/// Whether a URL may name a user before its host, with a scheme (`http://user@host`) or without (`user:password@host`).
+/// Where it would have to be written `%2F`, a password may all the same hold a slash.
 fn names_somebody(value: &str) -> bool {
-    value.split([',', ' ']).any(|one| {
-        let Some((_, rest)) = one.split_once("://") else {
-            // A proxy may be written without its scheme: `user:password@host:3128`.
-            return one
-                .split('/')
-                .next()
-                .is_some_and(|host| host.contains('@') && host.contains(':'));
-        };
-        rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@'))
-    })
+    value.contains('@') && value.contains(':')
 }
 
 fn absolute(here: &Path, path: &str) -> String {
@@ -256,6 +248,7 @@ mod tests {
             ("HTTPS_PROXY", "http://amy:hush-3@proxy:3128"),
             ("https_proxy", "amy:hush-4@proxy:3128"),
             ("AWS_ENDPOINT_URL", "https://hush-5@endpoint/"),
+            ("ALL_PROXY", "socks5://amy:hush/6@proxy:1080"),
             ("NO_PROXY", "localhost,.internal"),
         ];
         let captured = capture(&vars, &[]);
@@ -265,6 +258,7 @@ mod tests {
             "AWS_ENDPOINT_URL",
             "HTTPS_PROXY",
             "https_proxy",
+            "ALL_PROXY",
             "AWS_SECRET_ACCESS_KEY",
             "AWS_SESSION_TOKEN",
         ];
