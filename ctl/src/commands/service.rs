@@ -139,6 +139,7 @@ async fn start(kind: Kind, client: &Client, ui: &mut Ui) -> Result<(), Failure> 
     if was.running {
         return tell(&manager, &was, "start", client, ui).await;
     }
+    has_its_program(&was)?;
     manager.start().await.map_err(did_not_start)?;
     begun(&manager, "start", client, ui).await
 }
@@ -153,6 +154,14 @@ async fn reach_installed(kind: Kind) -> Result<Manager, Failure> {
     Err(Problem::new("C22", ProblemKind::NotFound, message)
         .hint("bastionctl service install")
         .into())
+}
+
+/// A problem where what the service would run is not there.
+fn has_its_program(standing: &Standing) -> Result<(), Failure> {
+    let Some(lost) = standing.lost() else { return Ok(()) };
+    let problem = Problem::new("C23", ProblemKind::NotFound, "the service's program is gone");
+    let why = format!("there is no {}", clean(&lost.display().to_string()));
+    Err(problem.because(why).hint("bastionctl service install").into())
 }
 
 /// Waits until the service that was started answers, and says so.

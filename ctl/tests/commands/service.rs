@@ -156,6 +156,7 @@ show)
     [ -e "$HOME/runs" ] && active=active sub=running pid=321
     printf 'Id=bastiond.service\nLoadState=%s\nUnitFileState=%s\nActiveState=%s\nSubState=%s\nMainPID=%s\nResult=%s\n' \
         $load "$enabled" $active $sub $pid $result
+    [ -e "$HOME/moved" ] && printf 'ExecStart={ path=%s ; argv[]=%s ; ignore_errors=no }\n' "$HOME/old bin/d" "$HOME/old bin/d"
     printf '\nId=bastiond.socket\nActiveState=%s\n' $socket ;;
 enable) touch "$HOME/enabled" ;;
 disable) rm -f "$HOME/enabled" ;;

@@ -5,7 +5,7 @@ use bastion_api::{OnStop, Problem, ProblemKind, State, Status};
 use clap::Args;
 
 use super::manager::{Kind, Manager};
-use super::{begun, did_not_start, reach_installed, tell};
+use super::{begun, did_not_start, has_its_program, reach_installed, tell};
 use crate::clock;
 use crate::commands::close::user;
 use crate::error::Failure;
@@ -45,6 +45,8 @@ impl Ending {
         ui: &mut Ui,
     ) -> Result<(), Failure> {
         let manager = reach_installed(kind).await?;
+        // Before anybody is cut off for what would not come back.
+        has_its_program(&manager.standing().await?)?;
         self.end(&manager, "restart", client, ui).await?;
         manager.restart().await.map_err(did_not_start)?;
         begun(&manager, "restart", client, ui).await

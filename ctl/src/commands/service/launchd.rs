@@ -87,6 +87,7 @@ pub(super) fn standing(installed: bool, service: &Said, disabled: &Said) -> Stan
         socket: false,
         state,
         pid,
+        program: None,
         result,
     }
 }

@@ -45,6 +45,7 @@ pub(super) async fn status(kind: Kind, client: &Client, ui: &mut Ui) -> Result<(
     let daemon = if knock { client.status().await.ok() } else { None };
     let (files, altered) = files(&manager);
     let lingers = manager.lingers().await;
+    let lost = standing.lost().map(|lost| lost.display().to_string());
     let told = told(kind, &standing, daemon.as_ref(), files, altered, lingers);
     if ui.settings().json {
         ui.json(&told)?;
@@ -52,7 +53,7 @@ pub(super) async fn status(kind: Kind, client: &Client, ui: &mut Ui) -> Result<(
         for line in lines(&told, ui) {
             ui.data(&line)?;
         }
-        remark(&told, ui);
+        remark(&told, lost.as_deref(), ui);
     }
     if told.running { Ok(()) } else { Err(Failure::Told(ProblemKind::NotRunning)) }
 }
@@ -135,7 +136,11 @@ fn lines(told: &Told, ui: &Ui) -> Vec<String> {
 }
 
 /// What is to be done about it.
-fn remark(told: &Told, ui: &mut Ui) {
+fn remark(told: &Told, lost: Option<&str>, ui: &mut Ui) {
+    if let Some(lost) = lost {
+        let lost = clean(lost);
+        return ui.talk(&format!("{lost} is gone; where it is now: bastionctl service install"));
+    }
     if let Some(pid) = told.stranger {
         ui.talk(&format!("a bastiond answers that is not the service's (pid {pid})"));
     }

@@ -78,7 +78,8 @@ pub(super) fn greet() -> Call {
 
 /// How the service is.
 pub(super) fn look() -> Call {
-    let properties = "--property=Id,LoadState,UnitFileState,ActiveState,SubState,MainPID,Result";
+    let properties =
+        "--property=Id,LoadState,UnitFileState,ActiveState,SubState,MainPID,Result,ExecStart";
     systemctl(&["show", properties, "bastiond.service", "bastiond.socket"])
 }
 
@@ -114,7 +115,13 @@ pub(super) fn standing(said: &Said) -> Standing {
     let active = value(service, "ActiveState").unwrap_or_default();
     let pid = value(service, "MainPID").and_then(|pid| pid.parse().ok()).filter(|pid| *pid != 0);
     let result = value(service, "Result").filter(|result| result != "success");
+    // `{ path=/usr/bin/bastiond ; argv[]=/usr/bin/bastiond ; ignore_errors=no ; … }`
+    let program = value(service, "ExecStart").and_then(|start| {
+        let (_, rest) = start.split_once("path=")?;
+        rest.split_once(" ; argv[]=").map(|(path, _)| path.into())
+    });
     Standing {
+        program,
         installed: value(service, "LoadState").is_some_and(|load| load != "not-found"),
         enabled: value(service, "UnitFileState").is_some_and(|state| state == "enabled"),
         running: ["active", "reloading", "activating"].contains(&active.as_str()) && pid.is_some(),
@@ -229,7 +236,7 @@ mod tests {
     fn what_systemd_tells_of_the_service_and_its_socket_is_kept_apart() {
         let told = standing(&said(
             "Id=bastiond.service\nLoadState=loaded\nUnitFileState=enabled\nActiveState=active\nSubState=running\n\
-             MainPID=12\nResult=success\n\nId=bastiond.socket\nLoadState=loaded\nActiveState=inactive\nResult=success\n",
+             MainPID=12\nResult=success\nExecStart={ path=/a b/d ; argv[]=/a b/d ; ignore_errors=no }\n\nId=bastiond.socket\nLoadState=loaded\nActiveState=inactive\nResult=success\n",
         ));
         let expected = Standing {
             installed: true,
@@ -238,6 +245,7 @@ mod tests {
             socket: false,
             state: "active (running)".into(),
             pid: Some(12),
+            program: Some("/a b/d".into()),
             result: None,
         };
         assert_eq!(told, expected);

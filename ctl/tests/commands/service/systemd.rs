@@ -211,6 +211,20 @@ fn a_start_that_fails_is_told_with_what_helps() {
 }
 
 #[test]
+fn a_program_that_was_moved_is_told_before_anything_is_stopped() {
+    let home = installed([]);
+    fs::write(home.at("moved"), "").unwrap();
+    let restart = home.run("service restart --manager systemd --yes");
+    assert!(restart.code == 6 && restart.err.contains("old bin/d"), "{}", restart.err);
+    assert!(restart.err.contains("hint: bastionctl service install"), "{}", restart.err);
+    fs::remove_file(home.at("runs")).unwrap();
+    assert_eq!(home.run("service start --manager systemd").code, 6);
+    let status = home.run("service status --manager systemd");
+    assert!(status.err.contains("old bin/d is gone"), "{}", status.err);
+    assert_eq!(home.deeds(), [""; 0]);
+}
+
+#[test]
 fn a_stop_names_the_bastions_that_stop_and_takes_the_socket_along() {
     let mut quiet = ready("prod-db");
     quiet["visits"] = serde_json::json!([]);
