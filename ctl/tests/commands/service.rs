@@ -147,7 +147,10 @@ const SYSTEMCTL: &str = r#"
 [ -e "$HOME/no-manager" ] && { echo 'Failed to connect to bus: No medium found' >&2; exit 1; }
 case "$2" in
 show)
-    [ "$3" = --property=Version ] && { echo Version=257; exit; }
+    [ "$3" = --property=Version,UnitPath ] && {
+        printf 'Version=257\nUnitPath=/etc/systemd/user %s /usr/lib/systemd/user\n' "$HOME/.config/systemd/user"
+        exit
+    }
     load=not-found enabled= active=inactive sub=dead pid=0 result=success socket=inactive
     [ -e "$HOME/.config/systemd/user/bastiond.service" ] && load=loaded enabled=disabled
     [ -e "$HOME/enabled" ] && enabled=enabled

@@ -141,6 +141,7 @@ mod tests {
             agents: "/a".into(),
             log: "/l".into(),
             own_environment: "/e".into(),
+            usual: "/c".into(),
         };
         let kept = kept.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let captured = Captured { kept: kept.collect(), left_out: Vec::new() };

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::call::{Call, Mute, Said};
 use super::environment::Captured;
 use super::files::Wanted;
-use super::places::Places;
+use super::places::{self, Places};
 use super::standing::Standing;
 use super::{launchd, systemd};
 use crate::clock;
@@ -70,7 +70,8 @@ impl Kind {
     pub(super) fn is_installed(self, places: &Places) -> bool {
         let system = ["/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
         match self {
-            Self::Systemd => std::iter::once(places.units.clone())
+            Self::Systemd => [places.units.clone(), places::units(&places.usual)]
+                .into_iter()
                 .chain(system.map(PathBuf::from))
                 .any(|dir| dir.join("bastiond.service").exists()),
             Self::Launchd => launchd::agent(places).exists(),
@@ -84,8 +85,9 @@ impl Manager {
         let places = Places::of_process()?;
         let domain = match kind {
             Kind::Systemd => {
-                greeted(&systemd::greet()).await?;
-                String::new()
+                let said = greeted(&systemd::greet()).await?;
+                let places = places.seen_by_systemd(systemd::unit_path(&said));
+                return Ok(Self { kind, places, domain: String::new() });
             }
             Kind::Launchd => {
                 let uid = uid();
@@ -221,10 +223,10 @@ async fn asked(call: &Call) -> Result<Said, Failure> {
     call.ask().await.map_err(|mute| call.mute(&mute).into())
 }
 
-/// Whether a manager answers.
-async fn greeted(call: &Call) -> Result<(), Failure> {
+/// What a manager answers.
+async fn greeted(call: &Call) -> Result<Said, Failure> {
     let why = match call.ask().await {
-        Ok(said) if said.ok => return Ok(()),
+        Ok(said) if said.ok => return Ok(said),
         Ok(said) => {
             let words =
                 said.err.lines().chain(said.out.lines()).find(|line| !line.trim().is_empty());

@@ -1,7 +1,7 @@
 //! Where a user's services are kept.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bastion_api::{Problem, ProblemKind};
 
@@ -18,6 +18,8 @@ pub(super) struct Places {
     pub(super) log: PathBuf,
     /// What a person writes for systemd's unit alone; it may hold a secret.
     pub(super) own_environment: PathBuf,
+    /// Where configs are for whoever knows nothing of XDG_CONFIG_HOME.
+    pub(super) usual: PathBuf,
 }
 
 impl Places {
@@ -35,12 +37,35 @@ impl Places {
     pub(super) fn find() -> Option<Self> {
         let set = |name: &str| env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
         let home = set("HOME")?;
-        let config = set("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
+        let usual = home.join(".config");
+        let config = set("XDG_CONFIG_HOME").unwrap_or_else(|| usual.clone());
         Some(Self {
-            units: config.join("systemd/user"),
+            units: units(&config),
             agents: home.join("Library/LaunchAgents"),
             log: home.join("Library/Logs/bastiond.log"),
-            own_environment: config.join("bastiond/environment"),
+            own_environment: own_environment(&config),
+            usual,
         })
     }
+
+    /// The same as systemd's manager sees them, by the directories that it looks into: it may not know of this shell's
+    /// XDG_CONFIG_HOME.
+    pub(super) fn seen_by_systemd(mut self, unit_path: &str) -> Self {
+        let usual = units(&self.usual);
+        let looks_into = |dir: &Path| unit_path.split(' ').any(|it| Path::new(it) == dir);
+        if !looks_into(&self.units) && looks_into(&usual) {
+            self.own_environment = own_environment(&self.usual);
+            self.units = usual;
+        }
+        self
+    }
+}
+
+/// Where systemd's units are below a directory of configs.
+pub(super) fn units(config: &Path) -> PathBuf {
+    config.join("systemd/user")
+}
+
+fn own_environment(config: &Path) -> PathBuf {
+    config.join("bastiond/environment")
 }

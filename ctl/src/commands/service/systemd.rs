@@ -71,9 +71,14 @@ pub(super) fn restart() -> Call {
     systemctl(&["restart", "bastiond.service"])
 }
 
-/// Whether a manager answers at all.
+/// Whether a manager answers at all, and where it looks for units.
 pub(super) fn greet() -> Call {
-    systemctl(&["show", "--property=Version"])
+    systemctl(&["show", "--property=Version,UnitPath"])
+}
+
+/// The directories that [`greet`] told of, one behind the other.
+pub(super) fn unit_path(said: &Said) -> &str {
+    said.out.lines().find_map(|line| line.strip_prefix("UnitPath=")).unwrap_or_default()
 }
 
 /// How the service is.
@@ -185,6 +190,7 @@ mod tests {
             agents: "/a".into(),
             log: "/l".into(),
             own_environment: "/e".into(),
+            usual: "/c".into(),
         };
         let files = files(&places, Path::new(program), &captured(kept));
         files.into_iter().map(|file| file.text).collect()

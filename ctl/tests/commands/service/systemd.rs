@@ -211,6 +211,20 @@ fn a_start_that_fails_is_told_with_what_helps() {
 }
 
 #[test]
+fn units_stand_where_the_manager_looks_for_them_whatever_the_shell_says() {
+    let home = Home::new([]);
+    let elsewhere = home.at("elsewhere").display().to_string();
+    let shell = [("XDG_CONFIG_HOME", elsewhere.as_str())];
+    let installed = home.run_with("service install --manager systemd --no-start", &shell);
+    assert_eq!(installed.code, 0, "{}", installed.err);
+    assert!(files(&home.at("elsewhere")).is_empty());
+    let environment = home.read(&format!("{UNITS}/bastiond.service.d/environment.conf"));
+    assert!(environment.contains(&format!("XDG_CONFIG_HOME={elsewhere}")), "{environment}");
+    let removed = home.run_with("service uninstall --manager systemd --json", &shell).json();
+    assert_eq!(removed["removed"].as_array().unwrap().len(), 3);
+}
+
+#[test]
 fn a_program_that_was_moved_is_told_before_anything_is_stopped() {
     let home = installed([]);
     fs::write(home.at("moved"), "").unwrap();
