@@ -141,7 +141,7 @@ async fn without_a_daemon_and_without_a_login_there_is_a_policy_all_the_same() {
 
     let misspelt = Running::start(&mut ctl(&["policy", "--site", "prd"])).finish().await;
     assert_eq!(misspelt.code(), Some(6), "{misspelt}");
-    assert!(misspelt.err.contains("did you mean prod?"), "{misspelt}");
+    assert!(misspelt.err.contains("did you mean \"prod\"?"), "{misspelt}");
 }
 
 /// Tasks of our own, whose container the config does not name.
