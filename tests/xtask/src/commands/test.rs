@@ -130,8 +130,8 @@ impl Count {
     }
 }
 
-/// The CI tier's promise.
-const LIMIT: Duration = Duration::from_secs(20 * 60);
+/// The CI tier ends, whatever hangs: it takes about 17 minutes on two quiet cores, and all of CI has an hour.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// The full counts end, too.
 const LONG_LIMIT: Duration = Duration::from_secs(4 * 3600);
 
