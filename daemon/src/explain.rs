@@ -189,7 +189,8 @@ pub fn no_place(err: &PathError) -> Problem {
 pub fn no_such_call(path: &str) -> Problem {
     Problem::new("D32", Sort::NotFound, format!("there is no call {path}"))
         .hint("GET /v1/status, /v1/targets, /v1/events, /v1/cost, /v1/audit, /v1/config, /v1/health, /v1/version")
-        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/targets/{name}/test, /v1/forward, /v1/reload")
+        .hint("GET /v1/doctor, /v1/info, /v1/policy, /v1/survey, /v1/targets/{name}/{password,token,by_hand}")
+        .hint("POST /v1/targets/{name}/open, /v1/targets/{name}/close, /v1/targets/{name}/test, /v1/forward, /v1/init, /v1/reload")
 }
 
 /// A token is wanted for a database of which only the address is known.
