@@ -275,10 +275,7 @@ impl Client {
         body: Option<Vec<u8>>,
         deadline: Duration,
     ) -> Result<T, ClientError> {
-        let asked = match self.send(method.clone(), path.clone(), body.clone(), deadline).await {
-            Ok(exchange) => exchange.json(deadline).await,
-            Err(error) => Err(error),
-        };
+        let asked = self.call(method.clone(), path.clone(), body.clone(), deadline).await;
         let (Some(oneshot), Err(ClientError::NotRunning { .. } | ClientError::UnknownCall { .. })) =
             (&self.oneshot, &asked)
         else {
@@ -290,11 +287,10 @@ impl Client {
             Err(_) if matches!(asked, Err(ClientError::UnknownCall { .. })) => return asked,
             Err(error) => return Err(error),
         };
-        let answer = match Exchange::begin(stream, method, path, body, deadline).await {
-            Ok(exchange) => exchange.json(deadline).await,
-            Err(error) => Err(error),
+        let answer = async {
+            Exchange::begin(stream, method, path, body, deadline).await?.json(deadline).await
         };
-        match answer {
+        match answer.await {
             Err(
                 error @ (ClientError::Lost { .. }
                 | ClientError::Protocol { source: Oddity::Cut, .. }),
