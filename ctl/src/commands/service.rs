@@ -134,8 +134,7 @@ fn installed() -> bool {
 }
 
 async fn start(kind: Kind, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
-    let manager = reach_installed(kind).await?;
-    let was = manager.standing().await?;
+    let (manager, was) = reach_installed(kind).await?;
     if was.running {
         return tell(&manager, &was, "start", client, ui).await;
     }
@@ -144,11 +143,12 @@ async fn start(kind: Kind, client: &Client, ui: &mut Ui) -> Result<(), Failure> 
     begun(&manager, "start", client, ui).await
 }
 
-/// The manager, where the service is installed.
-async fn reach_installed(kind: Kind) -> Result<Manager, Failure> {
+/// The manager, and how the service is, where it is installed.
+async fn reach_installed(kind: Kind) -> Result<(Manager, Standing), Failure> {
     let manager = Manager::reach(kind).await?;
-    if manager.standing().await?.installed {
-        return Ok(manager);
+    let standing = manager.standing().await?;
+    if standing.installed {
+        return Ok((manager, standing));
     }
     let message = "bastiond is not installed as a service";
     Err(Problem::new("C22", ProblemKind::NotFound, message)

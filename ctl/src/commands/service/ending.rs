@@ -4,7 +4,8 @@ use bastion_api::client::Client;
 use bastion_api::{OnStop, Problem, ProblemKind, State, Status};
 use clap::Args;
 
-use super::manager::{Kind, Manager};
+use super::manager::Kind;
+use super::standing::Standing;
 use super::{begun, did_not_start, has_its_program, reach_installed, tell};
 use crate::clock;
 use crate::commands::close::user;
@@ -32,8 +33,8 @@ impl Ending {
         client: &Client,
         ui: &mut Ui,
     ) -> Result<(), Failure> {
-        let manager = reach_installed(kind).await?;
-        self.end(&manager, "stop", client, ui).await?;
+        let (manager, was) = reach_installed(kind).await?;
+        self.end(&was, "stop", client, ui).await?;
         manager.stop().await?;
         tell(&manager, &manager.standing().await?, "stop", client, ui).await
     }
@@ -44,10 +45,10 @@ impl Ending {
         client: &Client,
         ui: &mut Ui,
     ) -> Result<(), Failure> {
-        let manager = reach_installed(kind).await?;
+        let (manager, was) = reach_installed(kind).await?;
         // Before anybody is cut off for what would not come back.
-        has_its_program(&manager.standing().await?)?;
-        self.end(&manager, "restart", client, ui).await?;
+        has_its_program(&was)?;
+        self.end(&was, "restart", client, ui).await?;
         manager.restart().await.map_err(did_not_start)?;
         begun(&manager, "restart", client, ui).await
     }
@@ -55,13 +56,13 @@ impl Ending {
     /// Says what ends with the service, and asks where somebody is connected.
     pub(super) async fn end(
         &self,
-        manager: &Manager,
+        was: &Standing,
         deed: &str,
         client: &Client,
         ui: &mut Ui,
     ) -> Result<(), Failure> {
         // A daemon that is down is not to be started for the question.
-        if !manager.standing().await?.running {
+        if !was.running {
             return Ok(());
         }
         let Ok(status) = client.status().await else { return Ok(()) };

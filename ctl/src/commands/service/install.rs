@@ -14,6 +14,7 @@ use super::environment::{self, Captured, LeftOut, Shell};
 use super::files::{Found, Wanted};
 use super::manager::{Kind, Manager};
 use super::places::Places;
+use super::standing::Standing;
 use super::{begun, did_not_start, program};
 use crate::error::Failure;
 use crate::ui::Ui;
@@ -97,7 +98,7 @@ impl Install {
         let manager = Manager::reach(kind).await?;
         let was = manager.standing().await?;
         let plan = self.plan(kind, &manager.places)?;
-        let stranger = if was.running { None } else { stranger(&manager, client).await? };
+        let stranger = if was.running { None } else { stranger(&was, client).await };
         let now = !self.no_start && !was.running && stranger.is_none();
         let calls = manager.calls_of_install(now);
         let mut remarks = plan.remarks(self.force, kind, &manager.places);
@@ -281,13 +282,12 @@ impl Plan {
 }
 
 /// A daemon that runs without the service: the two cannot run at once. Some, with its process where it tells.
-async fn stranger(manager: &Manager, client: &Client) -> Result<Option<Option<u32>>, Failure> {
-    let standing = manager.standing().await?;
-    if standing.socket {
+async fn stranger(was: &Standing, client: &Client) -> Option<Option<u32>> {
+    if was.socket {
         // Whoever knocks there starts the service.
-        return Ok(None);
+        return None;
     }
-    Ok(client.version().await.ok().map(|version| version.pid))
+    client.version().await.ok().map(|version| version.pid)
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Failure {

@@ -44,8 +44,9 @@ pub(crate) struct Uninstalled {
 impl Uninstall {
     pub(super) async fn run(self, kind: Kind, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
         let manager = Manager::reach(kind).await?;
-        if manager.standing().await?.installed {
-            Ending::new(self.yes).end(&manager, "uninstall", client, ui).await?;
+        let was = manager.standing().await?;
+        if was.installed {
+            Ending::new(self.yes).end(&was, "uninstall", client, ui).await?;
             manager.stop().await?;
             manager.disable().await?;
         }
