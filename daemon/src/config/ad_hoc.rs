@@ -5,6 +5,7 @@ use std::path::Path;
 use bastion_api::{Engine, ForwardRequest};
 
 use super::fault::Faults;
+use super::words::string;
 use super::{Config, Listen, Target, check, file, listen};
 
 /// What a call asks for, as a target; a site that it names is the config's.
@@ -71,22 +72,6 @@ fn line(text: &mut String, key: &str, value: Option<&str>) {
     if let Some(value) = value {
         text.push_str(&format!("{key} = {}\n", string(value)));
     }
-}
-
-/// A text between quotes, in which nothing means anything.
-fn string(value: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in value.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                quoted.push_str(&format!("\\u{:04X}", u32::from(letter)));
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

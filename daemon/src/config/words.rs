@@ -18,9 +18,14 @@ pub(super) fn quoted(key: &str) -> String {
     if !key.is_empty() && key.chars().all(bare) {
         return key.to_owned();
     }
-    let mut quoted = String::with_capacity(key.len() + 2);
+    string(key)
+}
+
+/// A text between quotes, in which nothing means anything to TOML.
+pub(super) fn string(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
-    for c in key.chars() {
+    for c in text.chars() {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             c if c.is_control() => {
