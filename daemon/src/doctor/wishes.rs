@@ -5,6 +5,7 @@ use bastion_cloud::{
     SecretFacts, Select, ServiceFacts, Site, Wish,
 };
 
+use super::place::last;
 use crate::config::Target;
 
 /// What has to be known to name things as policies do.
@@ -23,7 +24,7 @@ impl Known<'_> {
     /// What the daemon does at the site, whatever the target.
     pub(super) fn of_site(&self) -> Vec<Wish> {
         let cluster = self.cluster();
-        let tasks = self.arn("ecs", &format!("task/{}/{A_TASK}", name(&cluster)));
+        let tasks = self.arn("ecs", &format!("task/{}/{A_TASK}", last(&cluster)));
         let mut wishes = vec![
             Wish::new("ecs:DescribeTasks", &tasks).with("ecs:cluster", &cluster),
             Wish::new("ecs:ListTasks", "*").with("ecs:cluster", &cluster),
@@ -66,7 +67,7 @@ impl Known<'_> {
     }
 
     fn of_service(&self, cluster: &str, service: &str) -> Vec<Wish> {
-        let usual = || self.arn("ecs", &format!("service/{}/{}", name(cluster), name(service)));
+        let usual = || self.arn("ecs", &format!("service/{}/{}", last(cluster), last(service)));
         let service = self.service.map_or_else(usual, |service| service.arn.clone());
         let mut wishes =
             vec![Wish::new("ecs:DescribeServices", &service).with("ecs:cluster", cluster)];
@@ -88,7 +89,7 @@ impl Known<'_> {
                 .with("ssm:SessionDocumentAccessCheck", "true")
                 .with("ecs:cluster", cluster)
         };
-        let owner = name(&self.identity.arn);
+        let owner = last(&self.identity.arn);
         let session = format!("{owner}-0123456789abcdef0");
         let own = |action: &str| {
             Wish::new(action, self.arn("ssm", &format!("session/{session}")))
@@ -185,11 +186,6 @@ impl Known<'_> {
 /// What the agent does with the task role.
 pub(super) fn of_the_agent() -> Vec<Wish> {
     AGENT.iter().map(|action| Wish::new(*action, "*")).collect()
-}
-
-/// The name without what stands before the last slash.
-fn name(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// The four calls of the agent.

@@ -175,6 +175,11 @@ fn one(mut problem: Problem) -> Problem {
     problem.hint(fix)
 }
 
+/// The name without what stands before the last slash.
+fn last(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
 /// How many things are named before they are counted: one line holds no more.
 const NAMED: usize = 3;
 

@@ -3,7 +3,7 @@
 use bastion_api::{Problem, ProblemKind as Sort};
 use bastion_cloud::{DefinitionFacts, Runs};
 
-use super::aws;
+use super::{aws, last};
 use crate::config::Target;
 
 /// What breaks the agent in a container.
@@ -96,7 +96,7 @@ pub fn no_task_role(target: &Target, definition: &DefinitionFacts) -> Problem {
 
 /// The task role was deleted.
 pub fn task_role_gone(target: &Target, role: &str) -> Problem {
-    let message = format!("the task role {} is not there", name(role));
+    let message = format!("the task role {} is not there", last(role));
     Problem::new("D08", Sort::BastionFailed, message)
         .because("the task definition still names it")
         .hint(format!("bastionctl policy --task-role --site {}", target.site.name))
@@ -106,27 +106,22 @@ pub fn task_role_gone(target: &Target, role: &str) -> Problem {
 pub fn task_role_lacks(target: &Target, role: &str, lacking: &[&str], denied: bool) -> Problem {
     let actions = lacking.join(", ");
     if denied {
-        let message = format!("a policy forbids the task role {} {actions}", name(role));
+        let message = format!("a policy forbids the task role {} {actions}", last(role));
         return Problem::new("D08", Sort::BastionFailed, message)
             .because("no other policy can allow what one denies: the deny has to go")
             .hint(aws(
                 target,
-                &format!("iam list-attached-role-policies --role-name {}", name(role)),
+                &format!("iam list-attached-role-policies --role-name {}", last(role)),
             ));
     }
-    let message = format!("the task role {} lacks {actions}", name(role));
+    let message = format!("the task role {} lacks {actions}", last(role));
     Problem::new("D08", Sort::BastionFailed, message).hint(aws(
         target,
         &format!(
             "iam put-role-policy --role-name {} --policy-name bastiond-agent --policy-document '{AGENT}'",
-            name(role)
+            last(role)
         ),
     ))
-}
-
-/// A role's own name.
-fn name(role: &str) -> &str {
-    role.rsplit('/').next().unwrap_or(role)
 }
 
 /// Takes away what a definition is told with, and is not registered with.

@@ -7,7 +7,7 @@ use bastion_cloud::{
 
 use super::super::cloud::{exec_disabled, scaled_to_zero as of_no_task};
 use super::container::revised;
-use super::{aws, one, placed, refused};
+use super::{aws, last, one, placed, refused};
 use crate::config::Target;
 
 /// The cluster is there and takes no tasks.
@@ -162,9 +162,4 @@ fn missing(code: &str, target: &Target, err: &CloudError, fix: String) -> Proble
 fn near(err: &CloudError) -> Option<&str> {
     let Kind::NotFound { candidates, .. } = &err.kind else { return None };
     candidates.first().map(String::as_str)
-}
-
-/// The name without what stands before the last slash.
-fn last(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }

@@ -7,7 +7,7 @@ use bastion_cloud::{EndClass, Runs, TaskFact};
 
 use super::super::cloud::end;
 use super::container::revised;
-use super::{aws, lately, one};
+use super::{aws, last, lately, one};
 use crate::config::Target;
 
 /// The agent did not connect at the last start.
@@ -140,11 +140,6 @@ fn no_room(target: &Target) -> String {
 
 fn describe(target: &Target, task: &TaskFact) -> String {
     format!("ecs describe-tasks --cluster {} --tasks {}", target.site.cluster, last(&task.arn))
-}
-
-/// The name without what stands before the last slash.
-fn last(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// Twice what the smallest task has.
