@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use bastion_api::{ByHand, SCHEMA_VERSION};
-use bastion_cloud::{
-    Cloud, CloudError, Database, DefinitionFacts, Examine, Kind, LoginState, Runs,
-};
+use bastion_cloud::{Cloud, CloudError, DefinitionFacts, Examine, Kind, LoginState, Runs};
 use dbwire::Engine;
 use tokio::time::timeout;
 
@@ -15,6 +13,7 @@ use super::answer::{Failed, Named, Told};
 use crate::by_hand::{Facts, Found, steps};
 use crate::config::{BastionCommand, Listen, Target};
 use crate::explain;
+use crate::listen::engine_of;
 
 /// `GET /v1/targets/{name}/by_hand`
 pub(super) async fn by_hand(
@@ -198,11 +197,6 @@ fn usual(engine: Engine) -> u16 {
         Engine::Postgres | Engine::Other => 15432,
         Engine::Mysql => 13306,
     }
-}
-
-fn engine_of(database: &Database) -> Engine {
-    let by_name = database.engine.as_deref().map(Engine::from_name);
-    by_name.unwrap_or_else(|| Engine::from_port(database.remote.port))
 }
 
 /// How long one look-up may take: all of them are made at once, and the whole call has its deadline.

@@ -176,15 +176,20 @@ fn described(engines: &Engines, addresses: Vec<String>, target: &Target) -> Targ
     TargetInfo {
         name: target.name.clone(),
         site: target.site.name.clone(),
-        engine: match engine {
-            dbwire::Engine::Postgres => Engine::Postgres,
-            dbwire::Engine::Mysql => Engine::Mysql,
-            dbwire::Engine::Other => Engine::Other,
-        },
+        engine: told(engine),
         addresses,
         port: listen::port(target),
         database: target.db_name.clone(),
         user: target.user.clone(),
         danger: target.danger,
+    }
+}
+
+/// What a target speaks, as callers are told.
+pub(super) fn told(engine: dbwire::Engine) -> Engine {
+    match engine {
+        dbwire::Engine::Postgres => Engine::Postgres,
+        dbwire::Engine::Mysql => Engine::Mysql,
+        dbwire::Engine::Other => Engine::Other,
     }
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use bastion_api::{Engine, EventKind, Login, SCHEMA_VERSION, TestAnswer};
+use bastion_api::{EventKind, Login, SCHEMA_VERSION, TestAnswer};
 use bastion_cloud::{Cloud, Secret, SecretRef};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
 use super::answer::{Failed, Named, Told};
-use super::{Desk, password};
+use super::{Desk, password, status};
 use crate::config::{Proof, Target};
 use crate::explain;
 use crate::keeper::Holder;
@@ -47,11 +47,7 @@ pub(super) async fn test(
     Ok(Told(TestAnswer {
         schema_version: SCHEMA_VERSION,
         target: name,
-        engine: match wish.engine {
-            dbwire::Engine::Postgres => Engine::Postgres,
-            dbwire::Engine::Mysql => Engine::Mysql,
-            dbwire::Engine::Other => Engine::Other,
-        },
+        engine: status::told(wish.engine),
         address: address.text(),
         task: Some(lease.route().bastion.task.as_str().to_owned()),
         server_version: found.version,

@@ -94,7 +94,7 @@ pub(super) fn first_byte(engine: Engine) -> FirstByte {
 }
 
 /// What a database speaks, by its engine's name, else by its port.
-fn engine_of(database: &Database) -> Engine {
+pub(crate) fn engine_of(database: &Database) -> Engine {
     let by_name = database.engine.as_deref().map(Engine::from_name);
     by_name.unwrap_or_else(|| Engine::from_port(database.remote.port))
 }

@@ -46,6 +46,7 @@ use crate::explain;
 use crate::tasks::Tasks;
 
 pub use engines::Engines;
+pub(crate) use engines::engine_of;
 pub use roster::Roster;
 pub use visit::House;
 
