@@ -41,25 +41,50 @@ impl Close {
         Ok(())
     }
 
-    /// Asks whether those who are connected may be cut off; a failure where nobody can answer, or does not want it.
     async fn confirm(&self, refused: &Refused, ui: &mut Ui) -> Result<(), Failure> {
         let name = clean(&self.target);
         let today = clock::today();
-        let users: Vec<String> = refused.visits.iter().map(|visit| user(visit, today)).collect();
+        let cut = CutOff {
+            message: &format!("{name} is in use"),
+            users: refused.visits.iter().map(|visit| user(visit, today)).collect(),
+            unasked: format!("bastionctl close {name} --yes"),
+            question: "Close it all the same?",
+            spared: &format!("{name} stays open"),
+        };
+        cut.confirm(ui).await
+    }
+}
+
+/// What would cut off somebody who is connected.
+pub(crate) struct CutOff<'a> {
+    /// That somebody is.
+    pub(crate) message: &'a str,
+    /// Who.
+    pub(crate) users: Vec<String>,
+    /// What does it without asking.
+    pub(crate) unasked: String,
+    /// The question.
+    pub(crate) question: &'a str,
+    /// What is said where the answer is no.
+    pub(crate) spared: &'a str,
+}
+
+impl CutOff<'_> {
+    /// Asks whether those who are connected may be cut off; a failure where nobody can answer, or does not want it.
+    pub(crate) async fn confirm(self, ui: &mut Ui) -> Result<(), Failure> {
         if !ui.settings().in_terminal || !ui.settings().err_terminal {
-            let message = format!("{name} is in use");
-            let mut problem = Problem::new("C06", ProblemKind::Failed, message);
-            problem.causes = users;
-            return Err(problem.hint(format!("bastionctl close {name} --yes")).into());
+            let mut problem = Problem::new("C06", ProblemKind::Failed, self.message);
+            problem.causes = self.users;
+            return Err(problem.hint(self.unasked).into());
         }
-        ui.insist(&format!("{name} is in use:"));
-        for user in users {
+        ui.insist(&format!("{}:", self.message));
+        for user in self.users {
             ui.insist(&format!("  {user}"));
         }
-        if ui.ask("Close it all the same?").await {
+        if ui.ask(self.question).await {
             return Ok(());
         }
-        ui.talk(&format!("{name} stays open"));
+        ui.talk(self.spared);
         Err(Failure::Told(ProblemKind::Failed))
     }
 }

@@ -1,14 +1,14 @@
 //! `service stop` and `restart`: bastions and visits end with the daemon, so whoever is connected is named first.
 
 use bastion_api::client::Client;
-use bastion_api::{OnStop, Problem, ProblemKind, State, Status};
+use bastion_api::{OnStop, State, Status};
 use clap::Args;
 
 use super::manager::Kind;
 use super::standing::Standing;
 use super::{begun, did_not_start, has_its_program, reach_installed, tell};
 use crate::clock;
-use crate::commands::close::user;
+use crate::commands::close::{CutOff, user};
 use crate::error::Failure;
 use crate::ui::Ui;
 use crate::words::clean;
@@ -68,7 +68,14 @@ impl Ending {
         let Ok(status) = client.status().await else { return Ok(()) };
         let users = users(&status);
         if !users.is_empty() && !self.yes {
-            confirm(users, deed, ui).await?;
+            let cut = CutOff {
+                message: "somebody is connected through bastiond",
+                users,
+                unasked: format!("bastionctl service {deed} --yes"),
+                question: &format!("{} it all the same?", capital(deed)),
+                spared: "bastiond goes on",
+            };
+            cut.confirm(ui).await?;
         }
         let open = open(&status);
         if !open.is_empty() {
@@ -84,25 +91,6 @@ impl Ending {
         }
         Ok(())
     }
-}
-
-/// Asks whether those who are connected may be cut off; a failure where nobody can answer, or does not want it.
-async fn confirm(users: Vec<String>, deed: &str, ui: &mut Ui) -> Result<(), Failure> {
-    let message = "somebody is connected through bastiond";
-    if !ui.settings().in_terminal || !ui.settings().err_terminal {
-        let mut problem = Problem::new("C06", ProblemKind::Failed, message);
-        problem.causes = users;
-        return Err(problem.hint(format!("bastionctl service {deed} --yes")).into());
-    }
-    ui.insist(&format!("{message}:"));
-    for user in users {
-        ui.insist(&format!("  {user}"));
-    }
-    if ui.ask(&format!("{} it all the same?", capital(deed))).await {
-        return Ok(());
-    }
-    ui.talk("bastiond goes on");
-    Err(Failure::Told(ProblemKind::Failed))
 }
 
 /// `prod-db: psql (pid 4711), connected for 12 min`
