@@ -5,10 +5,11 @@ use bastion_api::{SCHEMA_VERSION, Status, TargetStatus};
 use clap::Args;
 use serde::Serialize;
 
+use super::status::{below, helps};
 use crate::error::Failure;
 use crate::table::{Cell, Table};
 use crate::ui::{Look, Ui};
-use crate::words::{clean, wrap};
+use crate::words::clean;
 
 /// Show every target's addresses, and who holds one that is taken
 ///
@@ -137,13 +138,8 @@ fn screen(listing: &Listing, ui: &Ui) -> Vec<String> {
         let Some(why) = &place.why_not else { continue };
         let address = place.address.as_ref().map(|address| format!("{address} is "));
         let text = format!("{}: {}{why}", place.target, address.unwrap_or_default());
-        let width = ui.settings().width.saturating_sub(FIRST.len());
-        for (number, line) in wrap(&clean(&text), width).iter().enumerate() {
-            lines.push(format!("{}{line}", if number == 0 { FIRST } else { FURTHER }));
-        }
-        for hint in &place.hints {
-            lines.push(format!("{FURTHER}{} {}", ui.painted("hint:", Look::Help), clean(hint)));
-        }
+        lines.extend(below(&clean(&text), ui));
+        lines.extend(place.hints.iter().map(|hint| helps(hint, ui)));
     }
     lines
 }
@@ -163,10 +159,6 @@ fn is_free(port: u16) -> bool {
         && !can(Ipv6Addr::LOCALHOST.into()).is_err_and(|e| taken(&e))
 }
 
-/// What stands before the line that says who holds a place.
-const FIRST: &str = "  ";
-/// What stands before its hint, and before its further lines.
-const FURTHER: &str = "    ";
 /// The code of a local port that somebody else has.
 const TAKEN: &str = "D13";
 /// Where the ports of targets begin: PostgreSQL's own, and ten thousand.

@@ -151,7 +151,7 @@ pub(crate) fn remarks(target: &TargetStatus) -> Vec<String> {
 }
 
 /// What stands below the table, broken where it is too long.
-fn below(text: &str, ui: &Ui) -> Vec<String> {
+pub(super) fn below(text: &str, ui: &Ui) -> Vec<String> {
     let lines = wrap(text, ui.settings().width.saturating_sub(PROBLEM.len()));
     let indent = |number| if number == 0 { PROBLEM } else { HINT };
     lines.iter().enumerate().map(|(number, line)| format!("{}{line}", indent(number))).collect()
@@ -167,10 +167,15 @@ fn problems(target: &TargetStatus, ui: &Ui) -> Vec<String> {
         };
         lines.extend(below(&clean(&format!("{}: {because}", target.name)), ui));
         for hint in &problem.hints {
-            lines.push(format!("{HINT}{} {}", ui.painted("hint:", Look::Help), clean(hint)));
+            lines.push(helps(hint, ui));
         }
     }
     lines
+}
+
+/// What helps, on a line of its own below that.
+pub(super) fn helps(hint: &str, ui: &Ui) -> String {
+    format!("{HINT}{} {}", ui.painted("hint:", Look::Help), clean(hint))
 }
 
 /// The port that people type; where there is only a Unix socket, that word.
