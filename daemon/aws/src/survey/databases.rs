@@ -4,6 +4,7 @@ use aws_sdk_rds::types::{DbCluster, DbInstance, DbProxy, Tag};
 use bastion_cloud::{CloudError, DatabaseFound};
 
 use crate::access::Access;
+use crate::rds::of_family;
 
 /// Instances that stand alone. A member of a cluster is found as its cluster.
 pub(super) async fn instances(access: &Access) -> Result<Vec<DatabaseFound>, CloudError> {
@@ -82,12 +83,7 @@ fn cluster(one: &DbCluster, instances: &[DbInstance]) -> DatabaseFound {
 }
 
 fn proxy(one: &DbProxy) -> DatabaseFound {
-    let (engine, port) = match one.engine_family().unwrap_or_default() {
-        "POSTGRESQL" => (Some("postgres"), Some(5432)),
-        "MYSQL" => (Some("mysql"), Some(3306)),
-        "SQLSERVER" => (Some("sqlserver"), Some(1433)),
-        _ => (None, None),
-    };
+    let (engine, port) = of_family(one).unzip();
     DatabaseFound {
         id: one.db_proxy_name().unwrap_or_default().to_owned(),
         engine: engine.map(str::to_owned),
