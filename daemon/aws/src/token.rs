@@ -75,8 +75,8 @@ fn unsigned(remote: &Remote, err: &dyn std::error::Error) -> CloudError {
     }
 }
 
-/// A value of a query as the signature counts it (RFC 3986: all but the unreserved is escaped).
-fn escaped(value: &str) -> impl std::fmt::Display + '_ {
+/// A value of a query as a signature counts it, or of a form (RFC 3986: all but the unreserved is escaped).
+pub(crate) fn escaped(value: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(value, RESERVED)
 }
 

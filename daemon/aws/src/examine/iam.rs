@@ -6,13 +6,13 @@ use std::collections::HashMap;
 
 use aws_smithy_xml::decode::XmlDecodeError;
 use bastion_cloud::{CloudError, Kind, Permission, Says, Wish};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::Aws;
 use crate::clients::Clients;
 use crate::fault::Refusal;
 use crate::handmade::{self, Call, SignedFor};
 use crate::pace;
+use crate::token::escaped;
 
 mod answer;
 mod principal;
@@ -229,18 +229,13 @@ fn permitted(wish: Wish) -> Permission {
 }
 
 fn encode(form: impl IntoIterator<Item = (String, String)>) -> String {
-    let pairs = form
-        .into_iter()
-        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(&value, ESCAPED)));
+    let pairs = form.into_iter().map(|(name, value)| format!("{name}={}", escaped(&value)));
     pairs.collect::<Vec<_>>().join("&")
 }
 
 const SIMULATE: &str = "iam:SimulatePrincipalPolicy";
 const GET_ROLE: &str = "iam:GetRole";
 const VERSION: &str = "2010-05-08";
-
-/// What a form escapes: all but what needs no escape in any place.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How often a call is made that AWS throttles: IAM takes few simulations a second of one account.
 const TRIES: u32 = 4;
