@@ -165,12 +165,11 @@ fn signed(
     let token = keys.session_token.as_ref().map(|token| token.reveal().to_owned());
     let secret = keys.secret_access_key.reveal();
     let identity = Credentials::new(&keys.access_key_id, secret, token, None, "handmade").into();
-    let now = clients.sdk.time_source().map(|clock| clock.now());
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(whom.region)
         .name(whom.service)
-        .time(now.ok_or("no clock")?)
+        .time(clients.now())
         .settings(SigningSettings::default())
         .build()?
         .into();

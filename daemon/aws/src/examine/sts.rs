@@ -28,8 +28,8 @@ pub(super) async fn clock_ahead(aws: &Aws) -> Result<Skew, CloudError> {
     let sent = tokio::time::Instant::now();
     let date = handmade::ask(&clients, call, date).await?;
     let took = sent.elapsed();
-    let now = clients.sdk.time_source().map(|clock| clock.now());
-    let (Some(date), Some(now)) = (date, now) else {
+    let now = clients.now();
+    let Some(date) = date else {
         return Err(CloudError {
             call: ASK,
             kind: Kind::Service,
