@@ -185,6 +185,12 @@ pub(crate) async fn describe(
     }
 }
 
+/// The family in `family`, `family:revision` or an ARN.
+pub(crate) fn family(definition: &str) -> &str {
+    let name = definition.rsplit('/').next().unwrap_or(definition);
+    name.split(':').next().unwrap_or(name)
+}
+
 /// A task definition that is not there (D03): its family, where it was looked for, and names like it.
 pub(crate) async fn unknown_definition(
     clients: &Clients,
@@ -192,8 +198,7 @@ pub(crate) async fn unknown_definition(
     definition: &str,
     request_id: Option<String>,
 ) -> CloudError {
-    let family = definition.rsplit('/').next().unwrap_or(definition);
-    let family = family.split(':').next().unwrap_or(family);
+    let family = family(definition);
     // Without permission for this the message has no candidates, no more.
     let families = clients
         .ecs
@@ -234,7 +239,7 @@ const SIDECARS: [&str; 10] = [
 mod tests {
     use bastion_cloud::Kind;
 
-    use super::{Candidate, only};
+    use super::{Candidate, family, only};
 
     fn container(name: &str) -> Candidate {
         Candidate {
@@ -278,5 +283,12 @@ mod tests {
         let error = only("x", &[container("log_router"), container("xray-daemon")]).unwrap_err();
         assert!(matches!(error.kind, Kind::NotFound { what: "container", .. }));
         assert!(matches!(only("x", &[]).unwrap_err().kind, Kind::NotFound { .. }));
+    }
+
+    #[test]
+    fn a_family_is_known_however_the_definition_is_named() {
+        assert_eq!(family("proxy"), "proxy");
+        assert_eq!(family("proxy:7"), "proxy");
+        assert_eq!(family("arn:aws:ecs:eu-west-1:1:task-definition/proxy:7"), "proxy");
     }
 }

@@ -87,7 +87,8 @@ pub(super) async fn recent_tasks(aws: &Aws) -> Result<Vec<TaskFact>, CloudError>
     for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
         let call = clients.ecs.list_tasks().cluster(&aws.site.cluster).desired_status(status);
         let call = match &aws.site.runs {
-            Runs::TaskDefinition(name) => call.family(family(name)),
+            // ListTasks takes no more of its name.
+            Runs::TaskDefinition(name) => call.family(container::family(name)),
             Runs::Service(name) => call.service_name(name),
         };
         match every_page(&clients, call).await {
@@ -187,25 +188,7 @@ fn task_fact(task: &Task, container: Option<&str>) -> TaskFact {
     }
 }
 
-/// The family in `family`, `family:revision` or an ARN: ListTasks takes no more.
-fn family(name: &str) -> &str {
-    let name = name.rsplit('/').next().unwrap_or(name);
-    name.split(':').next().unwrap_or(name)
-}
-
 const DESCRIBE_CLUSTERS: &str = "ecs:DescribeClusters";
 
 /// How many of a service's last words are kept: it repeats itself.
 const EVENTS: usize = 5;
-
-#[cfg(test)]
-mod tests {
-    use super::family;
-
-    #[test]
-    fn tasks_are_listed_by_the_family_however_the_definition_is_named() {
-        assert_eq!(family("proxy"), "proxy");
-        assert_eq!(family("proxy:7"), "proxy");
-        assert_eq!(family("arn:aws:ecs:eu-west-1:1:task-definition/proxy:7"), "proxy");
-    }
-}

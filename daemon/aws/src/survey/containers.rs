@@ -9,7 +9,7 @@ use bastion_cloud::{CloudError, ContainerFound, DefinitionFound, Kind, ServiceFo
 use super::together::together;
 use crate::access::Access;
 use crate::clients::Clients;
-use crate::container::Candidate;
+use crate::container::{Candidate, family};
 
 /// The clusters that are active.
 pub(super) async fn clusters(access: &Access) -> Result<Vec<String>, CloudError> {
@@ -114,10 +114,10 @@ pub(super) async fn definitions(
 
 /// The likeliest families by name, as many as may be asked for.
 fn likely(mut families: Vec<String>, wanted: Option<&str>) -> Vec<String> {
-    let wanted = wanted.map(|name| last(name).split(':').next().unwrap_or(name).to_owned());
-    families.sort_by_key(|family| {
-        let lower = family.to_lowercase();
-        let named = wanted.as_deref() == Some(family.as_str());
+    let wanted = wanted.map(family);
+    families.sort_by_key(|name| {
+        let lower = name.to_lowercase();
+        let named = wanted == Some(name.as_str());
         (!named, !LIKELY.iter().any(|part| lower.contains(part)), lower)
     });
     families.truncate(MOST_DEFINITIONS);
@@ -141,11 +141,10 @@ async fn describe(clients: &Clients, name: &str) -> Result<Option<TaskDefinition
 fn service_found(cluster: &str, service: &Service) -> ServiceFound {
     let network = service.network_configuration().and_then(|all| all.awsvpc_configuration());
     let count = |number: i32| u32::try_from(number).unwrap_or_default();
-    let family = last(service.task_definition().unwrap_or_default());
     ServiceFound {
         cluster: cluster.to_owned(),
         name: service.service_name().unwrap_or_default().to_owned(),
-        family: family.split(':').next().unwrap_or(&family).to_owned(),
+        family: family(service.task_definition().unwrap_or_default()).to_owned(),
         containers: Vec::new(),
         exec: service.enable_execute_command(),
         desired: count(service.desired_count()),
