@@ -33,7 +33,7 @@ use crate::helper::Helper;
 use crate::http::{self, Trust};
 use crate::login::{Base, Chain};
 use crate::near::near;
-use crate::probe;
+use crate::probe::{self, Place};
 use crate::purse::Purse;
 
 /// A site's way to AWS.
@@ -136,14 +136,10 @@ impl Access {
     pub(crate) async fn issuer(&self) -> Option<String> {
         let clients = self.clients().await.ok()?;
         let endpoint = clients.sdk.endpoint_url();
-        match endpoint.and_then(|url| url.strip_prefix("https://")) {
-            Some(rest) => {
-                let authority = rest.split('/').next().unwrap_or(rest);
-                let (host, port) = match authority.rsplit_once(':') {
-                    Some((host, port)) => (host, port.parse().ok()?),
-                    None => (authority, 443),
-                };
-                probe::issuer(host, port).await
+        match endpoint.filter(|url| url.starts_with("https://")) {
+            Some(url) => {
+                let place = Place::of(url)?;
+                probe::issuer(&place.host, place.port).await
             }
             // Whoever speaks in the place of one service speaks in that of all.
             None => probe::issuer(&format!("sts.{}.amazonaws.com", clients.region), 443).await,
