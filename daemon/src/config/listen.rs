@@ -169,6 +169,17 @@ fn named(listen: Listen) -> String {
     }
 }
 
+impl Listen {
+    /// The port, where it has one.
+    pub fn port(self) -> Option<u16> {
+        match self {
+            Self::Loopback(port) | Self::Docker(port) => Some(port),
+            Self::Address(address) => Some(address.port()),
+            Self::Unix => None,
+        }
+    }
+}
+
 /// Whether both would bind the same port of the same address.
 pub(super) fn meet(one: Listen, other: Listen) -> bool {
     match (one, other) {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::Office;
 use super::answer::{Failed, Named, Told};
 use crate::by_hand::{Facts, Found, steps};
-use crate::config::{BastionCommand, Listen, Target};
+use crate::config::{BastionCommand, Target};
 use crate::explain;
 use crate::listen::engine_of;
 
@@ -179,11 +179,7 @@ fn region(definition: &DefinitionFacts) -> Option<String> {
 
 /// The local port that the config names.
 fn port(target: &Target) -> Option<u16> {
-    target.listen.iter().find_map(|place| match place {
-        Listen::Loopback(port) | Listen::Docker(port) => Some(*port),
-        Listen::Address(address) => Some(address.port()),
-        Listen::Unix => None,
-    })
+    target.listen.iter().find_map(|place| place.port())
 }
 
 /// A port that is likely free, next to one that the daemon holds.

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::{Config, Listen};
+use crate::config::Config;
 use crate::state::{StateError, private_dir, write_private};
 
 /// The ports that targets have been given, by the targets' names.
@@ -32,8 +32,8 @@ impl Ports {
 
     /// A port for a target of this name: the one that it had, else the first free one from `base` on.
     pub(super) fn take(&mut self, name: &str, base: u16, config: &Config) -> Option<u16> {
-        let taken: Vec<u16> =
-            config.targets.iter().flat_map(|target| &target.listen).filter_map(port).collect();
+        let listens = config.targets.iter().flat_map(|target| &target.listen);
+        let taken: Vec<u16> = listens.filter_map(|listen| listen.port()).collect();
         let free = |port: &u16| !taken.contains(port) && !(self.used)(*port);
         let before = self.given.get(name).copied().filter(free);
         let others: Vec<u16> =
@@ -52,14 +52,6 @@ impl Ports {
             private_dir(dir)?;
         }
         write_private(&self.note, lines.as_bytes())
-    }
-}
-
-fn port(listen: &Listen) -> Option<u16> {
-    match listen {
-        Listen::Loopback(port) | Listen::Docker(port) => Some(*port),
-        Listen::Address(address) => Some(address.port()),
-        Listen::Unix => None,
     }
 }
 
