@@ -6,7 +6,17 @@ use bastion_cloud::{DatabaseRef, SecretRef};
 
 use super::check::Check;
 use super::file::{At, Password};
-use super::{Proof, words};
+use super::{Proof, Target, words};
+
+impl Target {
+    /// The secret that holds its password, where one does.
+    pub fn secret(&self) -> Option<&SecretRef> {
+        match &self.password {
+            Some(Proof::Secret(secret)) => Some(secret),
+            Some(Proof::Iam) | None => None,
+        }
+    }
+}
 
 impl Check<'_> {
     /// Never says the value: somebody may have written the password itself.

@@ -122,10 +122,9 @@ fn databases(targets: &[Arc<Target>]) -> Vec<DatabaseRef> {
 
 fn secrets(targets: &[Arc<Target>]) -> Vec<SecretRef> {
     let mut wanted: Vec<SecretRef> = Vec::new();
-    for target in targets {
-        match &target.password {
-            Some(Proof::Secret(secret)) if !wanted.contains(secret) => wanted.push(secret.clone()),
-            Some(Proof::Secret(_) | Proof::Iam) | None => {}
+    for secret in targets.iter().filter_map(|target| target.secret()) {
+        if !wanted.contains(secret) {
+            wanted.push(secret.clone());
         }
     }
     wanted

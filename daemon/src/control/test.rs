@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use bastion_api::{EventKind, Login, SCHEMA_VERSION, TestAnswer};
-use bastion_cloud::{Cloud, Secret, SecretRef};
+use bastion_cloud::{Cloud, Secret};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
@@ -170,12 +170,8 @@ fn met(desk: &Desk, name: &str, began: Instant) -> Option<bastion_api::Problem> 
 
 /// When the secret was last changed, where we may know.
 async fn changed(target: &Target, cloud: &dyn Cloud) -> Option<String> {
-    let Some(Proof::Secret(secret @ (SecretRef::Named(_) | SecretRef::Managed(_)))) =
-        &target.password
-    else {
-        return None;
-    };
-    let facts = timeout(SECRET_PATIENCE, cloud.examiner()?.secret_facts(secret)).await;
+    let asked = cloud.examiner()?.secret_facts(target.secret()?);
+    let facts = timeout(SECRET_PATIENCE, asked).await;
     facts.ok()?.ok()?.changed
 }
 

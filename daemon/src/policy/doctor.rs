@@ -7,7 +7,7 @@ use bastion_cloud::DatabaseRef;
 use super::Seat;
 use super::draft::Draft;
 use super::names::Names;
-use crate::config::{Proof, Target};
+use crate::config::Target;
 
 /// Everything that is asked only to find out why something does not work.
 pub(super) fn statements(seat: &Seat, names: &Names) -> Vec<Draft> {
@@ -50,10 +50,8 @@ fn members(seat: &Seat, names: &Names) -> Option<Draft> {
 }
 
 fn secrets(seat: &Seat) -> Option<Draft> {
-    let known = seat.targets.iter().filter_map(|target| match &target.password {
-        Some(Proof::Secret(secret)) => seat.facts.secret(secret),
-        Some(Proof::Iam) | None => None,
-    });
+    let wanted = seat.targets.iter().filter_map(|target| target.secret());
+    let known = wanted.filter_map(|secret| seat.facts.secret(secret));
     let arns: Vec<String> = known.map(|secret| secret.arn.clone()).collect();
     let some = !arns.is_empty();
     let draft = Draft::new("DoctorSeesSecrets", &["secretsmanager:DescribeSecret"], arns);

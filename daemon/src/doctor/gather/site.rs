@@ -16,7 +16,6 @@ use super::super::facts::{Fact, SecretFound, SiteFacts, TargetFacts};
 use super::super::network::session_endpoint;
 use super::super::wishes::{self, Known};
 use super::by_deadline;
-use crate::config::{Proof, Target};
 
 /// Everything that can be asked of a site.
 pub(super) async fn look(
@@ -48,7 +47,7 @@ pub(super) async fn look(
 /// What can be asked for by its name.
 async fn things(facts: &mut SiteFacts, cloud: &dyn Cloud, examiner: &dyn Examine) {
     let databases = distinct(facts.targets.iter().map(|target| &target.target.database));
-    let secrets = distinct(facts.targets.iter().filter_map(|target| secret(&target.target)));
+    let secrets = distinct(facts.targets.iter().filter_map(|target| target.target.secret()));
     let few = Semaphore::new(AT_ONCE);
     let (cluster, service, definition, place, tasks, of_databases, of_secrets) = join!(
         by_deadline("ecs:DescribeClusters", examiner.cluster()),
@@ -70,7 +69,7 @@ async fn things(facts: &mut SiteFacts, cloud: &dyn Cloud, examiner: &dyn Examine
         {
             (target.found, target.database) = (Some(found.clone()), described.clone());
         }
-        let wanted = secret(&target.target);
+        let wanted = target.target.secret();
         if let Some((_, (known, read))) =
             secrets.iter().zip(&of_secrets).find(|(one, _)| Some(*one) == wanted)
         {
@@ -88,13 +87,6 @@ fn distinct<'a, T: PartialEq + Clone + 'a>(all: impl Iterator<Item = &'a T>) -> 
         }
     }
     each
-}
-
-fn secret(target: &Target) -> Option<&SecretRef> {
-    match &target.password {
-        Some(Proof::Secret(secret)) => Some(secret),
-        Some(Proof::Iam) | None => None,
-    }
 }
 
 /// Where a database listens, as the daemon finds it, and how it is.
