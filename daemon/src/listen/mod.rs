@@ -29,7 +29,7 @@ mod waiting;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -183,17 +183,31 @@ pub fn port(target: &Target) -> Option<u16> {
 /// Where a target is found while a daemon runs: what the config says, in the words of [`Listeners::addresses`].
 pub fn meant(target: &Target, engines: &Engines, state_dir: &Path) -> Vec<String> {
     let places = target.listen.iter().flat_map(|listen| match listen {
-        Listen::Loopback(port) => vec![format!("127.0.0.1:{port}"), format!("[::1]:{port}")],
-        Listen::Docker(port) => {
-            shadow::docker_gateway().map(|at| format!("{at}:{port}")).into_iter().collect()
-        }
         Listen::Unix => {
             let engine = engines.known(target).unwrap_or(dbwire::Engine::Other);
             vec![format!("unix:{}", unix::target_socket(state_dir, &target.name, engine).display())]
         }
-        Listen::Address(address) => vec![address.to_string()],
+        Listen::Loopback(_) | Listen::Docker(_) | Listen::Address(_) => {
+            sockets(listen).iter().map(SocketAddr::to_string).collect()
+        }
     });
     places.collect()
+}
+
+/// The addresses that a place stands for, Docker's where there is a bridge.
+pub fn sockets(listen: &Listen) -> Vec<SocketAddr> {
+    match listen {
+        Listen::Loopback(port) => {
+            let both: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            both.map(|ip| SocketAddr::new(ip, *port)).to_vec()
+        }
+        Listen::Docker(port) => {
+            let bridge = shadow::docker_gateway();
+            bridge.map(|ip| SocketAddr::new(ip.into(), *port)).into_iter().collect()
+        }
+        Listen::Address(address) => vec![*address],
+        Listen::Unix => Vec::new(),
+    }
 }
 
 #[derive(Debug, Default)]

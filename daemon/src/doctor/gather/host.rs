@@ -1,15 +1,15 @@
 //! What this machine tells of targets' ports.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use bastion_api::Problem;
 use futures_util::future::join_all;
 
 use super::super::HostFacts;
-use crate::config::{Listen, Target};
-use crate::listen::shadow;
+use crate::config::Target;
+use crate::listen::{self, shadow};
 
 /// Who stands in the way of each target, and which port is free where somebody does: none that another target wants, or
 /// is told of.
@@ -38,7 +38,7 @@ pub(super) async fn look(
 }
 
 fn at(target: &Target, problem: Option<Problem>) -> HostFacts {
-    let wanted: Vec<SocketAddr> = target.listen.iter().flat_map(addresses).collect();
+    let wanted: Vec<SocketAddr> = target.listen.iter().flat_map(listen::sockets).collect();
     let mut ports: Vec<u16> = wanted.iter().map(SocketAddr::port).collect();
     let port = ports.first().copied();
     ports.sort_unstable();
@@ -52,21 +52,6 @@ fn at(target: &Target, problem: Option<Problem>) -> HostFacts {
         words.push("its socket".to_owned());
     }
     HostFacts { wanted: words, strangers, problem, port, free: None }
-}
-
-fn addresses(listen: &Listen) -> Vec<SocketAddr> {
-    match listen {
-        Listen::Loopback(port) => {
-            let both: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            both.map(|ip| SocketAddr::new(ip, *port)).to_vec()
-        }
-        Listen::Docker(port) => {
-            let bridge = shadow::docker_gateway();
-            bridge.map(|ip| SocketAddr::new(ip.into(), *port)).into_iter().collect()
-        }
-        Listen::Address(address) => vec![*address],
-        Listen::Unix => Vec::new(),
-    }
 }
 
 /// The next port that nobody holds or wants.
