@@ -17,13 +17,13 @@
 //! | C13 | a client's program is not installed | `handover.rs` |
 //! | C14 | the target does not speak what the client does, or is found nowhere | `handover.rs`, `connect.rs` |
 //! | C15 | a client's program cannot be started | `handover.rs` |
-//! | C16 | a file is there already | `export.rs`, `init/stack.rs` |
+//! | C16 | a file is there already | `put.rs` |
 //! | C17 | no target can be written for a client | `export.rs` |
 //! | C20 | no service manager answers | `service/manager.rs` |
 //! | C21 | a service manager refused what was asked of it | `service/` |
 //! | C22 | bastiond is not installed as a service | `service.rs` |
 //! | C23 | there is no bastiond to install | `service/program.rs` |
-//! | C24 | a file cannot be written or removed | `service/`, `man.rs`, `export.rs`, `init/stack.rs` |
+//! | C24 | a file cannot be written or removed | `service/`, `man.rs`, `put.rs` |
 //! | C25 | the service's log cannot be read | `service/logs.rs` |
 //! | C30 | no stack can be called so | `init/stack.rs` |
 //! | C40 | top has no terminal to draw on | `top.rs` |

@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use bastion_api::{Problem, ProblemKind};
+
 /// Whether something may be lost by it: a file is there.
 pub(crate) fn replaces(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|there| there.is_file())
@@ -34,6 +36,18 @@ pub(crate) fn put(file: &Path, content: &[u8]) -> io::Result<()> {
         // What is left of it is of no use to anybody.
         fs::remove_file(&beside).ok();
     })
+}
+
+/// A file is there that is not ours to replace, unless somebody says so.
+pub(crate) fn is_there(file: &Path) -> Problem {
+    let message = format!("{} is there already", file.display());
+    Problem::new("C16", ProblemKind::Usage, message).hint("--force replaces it")
+}
+
+/// Why a file was not put there.
+pub(crate) fn cannot_write(file: &Path, error: &io::Error) -> Problem {
+    let message = format!("cannot write {}", file.display());
+    Problem::new("C24", ProblemKind::Failed, message).because(error.to_string())
 }
 
 #[cfg(test)]

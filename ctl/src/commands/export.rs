@@ -93,7 +93,7 @@ impl Export {
         cards.sort_by(|one, other| (&one.group, &one.name).cmp(&(&other.group, &other.name)));
         let content = self.format.write(&cards, &password_line);
         if let Some(file) = file {
-            write(file, &content)?;
+            put::put(file, content.as_bytes()).map_err(|error| put::cannot_write(file, &error))?;
         }
         let file = file.map(|file| file.display().to_string());
         remark_on_roots(&told, ui);
@@ -134,9 +134,7 @@ impl Export {
         if self.force || !put::replaces(file) {
             return Ok(());
         }
-        let message = format!("{} is there already", file.display());
-        let problem = Problem::new("C16", ProblemKind::Usage, message);
-        Err(problem.hint("--force replaces it").into())
+        Err(put::is_there(file).into())
     }
 
     fn nothing(&self, left_out: &[LeftOut]) -> Failure {
@@ -160,12 +158,4 @@ fn password_line(card: &Card) -> String {
         }
         None => line,
     }
-}
-
-fn write(file: &Path, content: &str) -> Result<(), Failure> {
-    put::put(file, content.as_bytes()).map_err(|err| {
-        let message = format!("cannot write {}", file.display());
-        let problem = Problem::new("C24", ProblemKind::Failed, message);
-        problem.because(err.to_string()).into()
-    })
 }

@@ -111,14 +111,15 @@ impl Stack {
 
     /// Writes the file, unless it holds the very same, and never over something else.
     fn put(&self, file: &Path, template: &str) -> Result<bool, Failure> {
-        let failed = |error: io::Error| cannot_write(file, &error);
+        let failed = |error: io::Error| put::cannot_write(file, &error);
         if put::replaces(file) {
             let there = fs::read(file).map_err(failed)?;
             if there == template.as_bytes() {
                 return Ok(false);
             }
             if !self.force {
-                return Err(something_else(file).into());
+                let why = "it holds something else than what would be written";
+                return Err(put::is_there(file).because(why).into());
             }
         }
         put::put(file, template.as_bytes()).map(|()| true).map_err(|error| failed(error).into())
@@ -233,18 +234,6 @@ fn stack_name(name: &str) -> Result<&str, Failure> {
         .because(format!("it has {LONGEST_NAME} characters at most"))
         .hint("--name bastiond")
         .into())
-}
-
-fn something_else(file: &Path) -> Problem {
-    let file = file.display();
-    Problem::new("C16", ProblemKind::Usage, format!("{file} is there already"))
-        .because("it holds something else than what would be written")
-        .hint("--force replaces it")
-}
-
-fn cannot_write(file: &Path, error: &io::Error) -> Problem {
-    let message = format!("cannot write {}", file.display());
-    Problem::new("C24", ProblemKind::Failed, message).because(error.to_string())
 }
 
 const HEADING: &str = "For an account that has nothing suitable";
