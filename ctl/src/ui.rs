@@ -297,7 +297,7 @@ impl Ui {
         let indent = label.len() + 1;
         let width = self.settings.width.saturating_sub(indent);
         let lines = if wrapped { wrap(&text, width) } else { vec![text] };
-        let label = painted(label, look, self.settings.colour && self.settings.err_terminal);
+        let label = self.painted_talk(label, look);
         for (number, line) in lines.iter().enumerate() {
             let line = if number == 0 {
                 format!("{label} {line}")

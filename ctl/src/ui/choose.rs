@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Write};
 
-use super::{Look, Ui, painted};
+use super::{Look, Ui};
 use crate::words::{clean, wrap};
 
 /// One thing to choose.
@@ -68,8 +68,7 @@ impl Ui {
     }
 
     fn list(&mut self, question: &str, items: &[Item]) {
-        let colour = self.settings.colour && self.settings.err_terminal;
-        self.insist(&painted(question, Look::Title, colour));
+        self.insist(&self.painted_talk(question, Look::Title));
         let all: Vec<(usize, &Item)> = items.iter().enumerate().collect();
         self.rows(&all, items.len());
     }
