@@ -111,26 +111,22 @@ impl Service {
 
 /// What to type so that a daemon runs that a service manager keeps.
 pub(crate) fn how_to_start() -> &'static str {
-    if installed() { "bastionctl service start" } else { "bastionctl service install" }
+    if is_installed() { "bastionctl service start" } else { "bastionctl service install" }
 }
 
 /// What to type so that the daemon is started anew; none where only who started it can.
 pub(crate) fn how_to_restart() -> Option<&'static str> {
-    installed().then_some("bastionctl service restart")
+    is_installed().then_some("bastionctl service restart")
 }
 
 /// Whether the service's files are there.
 pub(crate) fn is_installed() -> bool {
-    installed()
+    Places::find().is_some_and(|places| Kind::of_system().is_installed(&places))
 }
 
 /// Installs and starts the service as `service install` does without flags.
 pub(crate) async fn install(client: &Client, ui: &mut Ui) -> Result<(), Failure> {
     Install::default().run(Kind::of_system(), client, ui).await
-}
-
-fn installed() -> bool {
-    Places::find().is_some_and(|places| Kind::of_system().is_installed(&places))
 }
 
 async fn start(kind: Kind, client: &Client, ui: &mut Ui) -> Result<(), Failure> {
