@@ -132,8 +132,22 @@ impl Access {
         held.as_ref().is_some_and(|held| !held.files.iter().all(Look::still_holds))
     }
 
+    /// What came of a call; where somebody spoke in AWS's place, with whose certificate.
+    pub(crate) async fn with_issuer<T>(
+        &self,
+        came: Result<T, CloudError>,
+    ) -> Result<T, CloudError> {
+        match came {
+            Err(error) if error.kind == (Kind::Intercepted { issuer: None }) => {
+                let kind = Kind::Intercepted { issuer: self.issuer().await };
+                Err(CloudError { kind, ..error })
+            }
+            other => other,
+        }
+    }
+
     /// Who signed what is shown in AWS's place, where that can be seen.
-    pub(crate) async fn issuer(&self) -> Option<String> {
+    async fn issuer(&self) -> Option<String> {
         let clients = self.clients().await.ok()?;
         let endpoint = clients.sdk.endpoint_url();
         match endpoint.filter(|url| url.starts_with("https://")) {

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bastion_cloud::{
-    Bastion, Cloud, CloudError, Database, DatabaseRef, Examine, Identity, Kind, Login, LoginState,
-    Place, Progress, Remote, Scaled, Secret, SecretRef, Seen, SessionGrant, SessionId, Site,
-    TaskId, TaskSpec,
+    Bastion, Cloud, CloudError, Database, DatabaseRef, Examine, Identity, Login, LoginState, Place,
+    Progress, Remote, Scaled, Secret, SecretRef, Seen, SessionGrant, SessionId, Site, TaskId,
+    TaskSpec,
 };
 
 mod access;
@@ -108,18 +108,7 @@ impl Default for Settings {
 impl Aws {
     /// What came of a call; where somebody spoke in AWS's place, with whose certificate.
     async fn told<T>(&self, came: Result<T, CloudError>) -> Result<T, CloudError> {
-        match came {
-            Err(CloudError {
-                kind: Kind::Intercepted { issuer: None },
-                call,
-                message,
-                request_id,
-            }) => {
-                let kind = Kind::Intercepted { issuer: self.access.issuer().await };
-                Err(CloudError { call, kind, message, request_id })
-            }
-            other => other,
-        }
+        self.access.with_issuer(came).await
     }
 }
 

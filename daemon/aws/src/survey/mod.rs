@@ -55,13 +55,7 @@ impl AwsSurvey {
             request_id: None,
         };
         let came = tokio::time::timeout(PART, asked).await.unwrap_or_else(|_| Err(late()));
-        match came {
-            Err(error) if error.kind == (Kind::Intercepted { issuer: None }) => {
-                let kind = Kind::Intercepted { issuer: self.access.issuer().await };
-                Err(CloudError { kind, ..error })
-            }
-            other => other,
-        }
+        self.access.with_issuer(came).await
     }
 }
 
