@@ -197,21 +197,27 @@ fn table_of<'a>(tables: &'a [RouteTable], subnet: &str) -> Option<&'a RouteTable
 }
 
 fn default_route(table: &RouteTable) -> Option<&Route> {
-    table.routes().iter().find(|route| route.destination_cidr_block() == Some("0.0.0.0/0"))
+    table.routes().iter().find(|route| is_default(route))
+}
+
+fn is_default(route: &Route) -> bool {
+    route.destination_cidr_block() == Some("0.0.0.0/0")
+}
+
+fn is_active(route: &Route) -> bool {
+    route.state().is_none_or(|state| *state == RouteState::Active)
 }
 
 /// Where a table leads besides its default route, as far as that is out of the VPC.
 fn other_routes(table: &RouteTable) -> Vec<String> {
-    let is_default = |route: &&Route| route.destination_cidr_block() == Some("0.0.0.0/0");
     // The route to a gateway endpoint, for S3 or DynamoDB, leads nowhere else.
     let of_endpoint = |route: &&Route| {
         route.destination_prefix_list_id().is_some()
             && route.gateway_id().is_some_and(|id| id.starts_with("vpce-"))
     };
-    let works = |route: &&Route| route.state().is_none_or(|state| *state == RouteState::Active);
     let others = table.routes().iter().filter(|route| !is_default(route) && !of_endpoint(route));
     let mut ways: Vec<String> = others
-        .filter(works)
+        .filter(|route| is_active(route))
         .filter_map(target)
         .filter(|way| *way != LOCAL)
         .map(str::to_owned)
@@ -267,10 +273,7 @@ fn nat_fault(gateway: &NatGateway, tables: &[RouteTable]) -> Option<String> {
         let on = route.and_then(target).is_some_and(|to| !to.starts_with("igw-"));
         return (!on).then(|| PRIVATE.to_owned());
     }
-    let open = route.is_some_and(|route| {
-        route.state().is_none_or(|state| *state == RouteState::Active)
-            && route.nat_gateway_id().is_none()
-    });
+    let open = route.is_some_and(|route| is_active(route) && route.nat_gateway_id().is_none());
     (!open).then(|| SHUT_IN.to_owned())
 }
 
