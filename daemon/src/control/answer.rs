@@ -1,7 +1,7 @@
 //! How calls answer: JSON that a person can read too, lines of it for streams, and problems.
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Path};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -89,6 +89,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
         let name = Path::from_request_parts(parts, state).await;
         let Path(name) = name.map_err(|err| explain::bad_request(&err.body_text()))?;
         Ok(Self(name))
+    }
+}
+
+/// What a call's path has behind its `?`.
+#[derive(Debug)]
+pub(super) struct Queried<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Queried<T> {
+    type Rejection = Failed;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failed> {
+        let asked = Query::from_request_parts(parts, state).await;
+        let Query(asked) = asked.map_err(|err| explain::bad_request(&err.body_text()))?;
+        Ok(Self(asked))
     }
 }
 

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use bastion_api::{
     Check, CheckStatus, DoctorReport, EventKind, Problem, SCHEMA_VERSION, State as Standing,
 };
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::answer::{Failed, Told};
+use super::answer::{Failed, Queried, Told};
 use super::{Live, Loaded, Office, Pair};
 use crate::clock::Clock;
 use crate::config::{self, Target};
@@ -30,9 +29,8 @@ pub(super) struct Asked {
 /// `GET /v1/doctor?target=T`
 pub(super) async fn doctor(
     State(office): State<Office>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Queried(asked): Queried<Asked>,
 ) -> Result<Told<DoctorReport>, Failed> {
-    let Query(asked) = asked.map_err(|err| explain::bad_request(&err.body_text()))?;
     let clock = office.live.as_ref().map_or_else(Clock::machine, |live| live.house.clock.clone());
     let loaded = office.running.now();
     let config = config_now(&office, &loaded);

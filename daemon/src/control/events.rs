@@ -1,7 +1,6 @@
 //! `events`: what happened, and, for who stays, what happens.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use bastion_api::Event;
 use serde::Deserialize;
@@ -10,8 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Desk;
-use super::answer::{Failed, lines};
-use crate::explain;
+use super::answer::{Failed, Queried, lines};
 
 /// Which events are asked for.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -29,9 +27,8 @@ pub(super) struct Wanted {
 /// `GET /v1/events?follow=true&since=N&target=T`
 pub(super) async fn events(
     State(desk): State<Desk>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Queried(wanted): Queried<Wanted>,
 ) -> Result<Response, Failed> {
-    let Query(wanted) = wanted.map_err(|err| explain::bad_request(&err.body_text()))?;
     if let Some(name) = &wanted.target {
         desk.target(name)?;
     }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use bastion_api::paths::{self, Env};
 use bastion_api::{Contact, Info, ProofKind, Roots, SCHEMA_VERSION, TlsKnown};
 use bastion_cloud::{Cloud, Database, DatabaseRef, Remote};
@@ -13,7 +12,7 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::answer::{Failed, Told};
+use super::answer::{Failed, Queried, Told};
 use super::{Office, Pair, status};
 use crate::config::{Config, Listen, Proof, Target};
 use crate::explain;
@@ -32,9 +31,8 @@ pub(super) struct Asked {
 /// `GET /v1/info?targets=A,B&accounts=true`
 pub(super) async fn info(
     State(office): State<Office>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Queried(asked): Queried<Asked>,
 ) -> Result<Told<Info>, Failed> {
-    let Query(asked) = asked.map_err(|err| explain::bad_request(&err.body_text()))?;
     let loaded = office.loaded()?;
     let wanted = match &asked.targets {
         Some(names) => named(&office, names)?,

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use bastion_api::{Policy, PolicyFor};
 use bastion_cloud::{Cloud, CloudError, DatabaseRef, LoginState, SecretFacts, SecretRef};
 use futures_util::future::join_all;
@@ -13,7 +12,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::answer::{Failed, Told};
+use super::answer::{Failed, Queried, Told};
 use super::{Loaded, Office};
 use crate::config::{Proof, Target};
 use crate::explain;
@@ -32,9 +31,8 @@ pub(super) struct Asked {
 /// `GET /v1/policy?for=user&site=S,T&doctor=true`
 pub(super) async fn policy(
     State(office): State<Office>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Queried(asked): Queried<Asked>,
 ) -> Result<Told<Policy>, Failed> {
-    let Query(asked) = asked.map_err(|err| explain::bad_request(&err.body_text()))?;
     let loaded = office.loaded()?;
     let names: Vec<String> = match asked.site.as_deref() {
         Some(sites) => sites.split(',').map(str::to_owned).collect(),

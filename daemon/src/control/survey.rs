@@ -3,14 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use bastion_api::{ProfileInfo, SCHEMA_VERSION, Survey as Told, SurveyOpen};
 use bastion_cloud::{CloudError, Findings, Kind, ProfileFacts, Survey, Used};
 use serde::Deserialize;
 
 use super::Office;
-use super::answer::{self, Failed};
+use super::answer::{self, Failed, Queried};
 use crate::config::Config;
 use crate::explain;
 use crate::init::{self, Wanted};
@@ -62,9 +61,8 @@ pub(super) struct Asked {
 /// `GET /v1/survey?profile=P&region=R&cluster=C&task_definition=T&service=S`
 pub(super) async fn survey(
     State(office): State<Office>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Queried(asked): Queried<Asked>,
 ) -> Result<answer::Told<Told>, Failed> {
-    let Query(asked) = asked.map_err(|err| explain::bad_request(&err.body_text()))?;
     let named = asked.profile.as_deref();
     let first = office.surveyor.make(&office, named, asked.region.as_deref());
     let profiles = first.profiles().await.map_err(|err| explain::survey(named, &err))?;

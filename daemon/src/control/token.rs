@@ -1,13 +1,12 @@
 //! `token`: what stands for a user's password where IAM vouches for him. Made of the login's keys, kept nowhere.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use bastion_api::{Password, SCHEMA_VERSION};
 use bastion_cloud::{Cloud, TOKEN_LIFE};
 use serde::Deserialize;
 
 use super::Office;
-use super::answer::{Failed, Named, Told};
+use super::answer::{Failed, Named, Queried, Told};
 use crate::clock;
 use crate::config::Target;
 use crate::explain;
@@ -22,9 +21,8 @@ pub(super) struct Asked {
 pub(super) async fn token(
     State(office): State<Office>,
     Named(name): Named,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Queried(asked): Queried<Asked>,
 ) -> Result<Told<Password>, Failed> {
-    let Query(asked) = asked.map_err(|err| explain::bad_request(&err.body_text()))?;
     let (target, cloud) = office.pair(&name)?;
     made(&target, &*cloud, asked.user).await.map(Told)
 }
