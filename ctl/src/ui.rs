@@ -239,19 +239,24 @@ impl Ui {
 
     /// Asks a question that yes or no answers; anything but a yes is a no.
     pub(crate) async fn ask(&mut self, question: &str) -> bool {
-        self.end_of_progress();
-        write!(self.err, "{question} [y/N] ").and_then(|()| self.err.flush()).ok();
-        // In a thread of its own, so that Ctrl-C is heard meanwhile.
-        let answer = tokio::task::spawn_blocking(|| {
-            let mut answer = String::new();
-            io::stdin().lock().read_line(&mut answer).map(|_| answer)
-        });
-        let Ok(Ok(answer)) = answer.await else { return false };
+        let Ok(answer) = self.typed(&format!("{question} [y/N] ")).await else { return false };
         if answer.is_empty() {
             // The input has ended, and the cursor stands behind the question still.
             writeln!(self.err).ok();
         }
         matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+
+    /// The line that is typed behind a prompt; an empty one, without an end of its own, where the input has ended.
+    async fn typed(&mut self, prompt: &str) -> io::Result<String> {
+        self.end_of_progress();
+        write!(self.err, "{prompt}").and_then(|()| self.err.flush()).ok();
+        // In a thread of its own, so that Ctrl-C is heard meanwhile.
+        let line = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            io::stdin().lock().read_line(&mut line).map(|_| line)
+        });
+        line.await?
     }
 
     /// A problem: what failed, because of what, what helps.

@@ -1,6 +1,6 @@
 //! Questions with a list of answers, for a person at a terminal.
 
-use std::io::{self, BufRead, Write};
+use std::io::Write;
 
 use super::{Look, Ui};
 use crate::words::{clean, wrap};
@@ -117,14 +117,8 @@ impl Ui {
 
     /// What is typed behind a prompt, without spaces around it; none at the end of the input.
     async fn answer(&mut self, what: &str, usual: &str) -> Option<String> {
-        self.end_of_progress();
-        write!(self.err, "{what} [{usual}]: ").and_then(|()| self.err.flush()).ok();
-        // In a thread of its own, so that Ctrl-C is heard meanwhile.
-        let typed = tokio::task::spawn_blocking(|| {
-            let mut line = String::new();
-            io::stdin().lock().read_line(&mut line).map(|read| (read > 0).then_some(line))
-        });
-        let Ok(Ok(Some(line))) = typed.await else {
+        let typed = self.typed(&format!("{what} [{usual}]: ")).await;
+        let Some(line) = typed.ok().filter(|line| !line.is_empty()) else {
             // The cursor stands behind the question still.
             writeln!(self.err).ok();
             return None;
