@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use bastion_cloud::{DatabaseFacts, DatabaseRef, Kind};
 
 use super::asked::{Asked, asked};
+use super::facts::told;
 use super::{SiteFacts, TargetFacts, Verdict, cidr};
 use crate::explain;
 
@@ -48,7 +49,7 @@ pub(super) fn status(facts: &TargetFacts) -> Option<Verdict> {
 /// The database's VPC, where it is told, or that of its groups.
 pub(super) fn their_vpc(facts: &TargetFacts) -> Option<&str> {
     let database = facts.database.as_ref()?.as_ref().ok();
-    let groups = facts.groups.as_ref().and_then(|fact| fact.as_ref().ok());
+    let groups = told(&facts.groups);
     let told = database.and_then(|database| database.vpc.as_deref());
     let of_group = groups.and_then(|groups| groups.first()).map(|group| group.vpc.as_str());
     told.or(of_group).filter(|vpc| !vpc.is_empty())
@@ -66,7 +67,7 @@ pub(super) fn vpc(site: &SiteFacts, facts: &TargetFacts) -> Option<Verdict> {
     if super::reach::names_the_bastion(site, facts) {
         return Some(Verdict::ok(format!("{theirs}, whose rules let {ours} in: they are joined")));
     }
-    let database = facts.database.as_ref().and_then(|fact| fact.as_ref().ok());
+    let database = told(&facts.database);
     if database.is_some_and(|database| database.public) || super::network::may_lead_elsewhere(site)
     {
         return Some(Verdict::unknown(explain::doctor::vpcs_unclear(ours, theirs)));
@@ -77,7 +78,7 @@ pub(super) fn vpc(site: &SiteFacts, facts: &TargetFacts) -> Option<Verdict> {
 /// The database's name is known in the VPC, and its address is none that the agent refuses (D25).
 pub(super) fn name(site: &SiteFacts, facts: &TargetFacts) -> Verdict {
     let target = &facts.target;
-    let found = facts.found.as_ref().and_then(|fact| fact.as_ref().ok());
+    let found = told(&facts.found);
     let host = found.map(|found| found.remote.host.as_str());
     let address = host.and_then(|host| host.parse::<IpAddr>().ok());
     if let Some(address) = address
@@ -111,7 +112,7 @@ fn forbidden(site: &SiteFacts, address: IpAddr) -> Option<String> {
     if OF_AWS.iter().any(|own| own.parse() == Ok(address)) {
         return Some("it is one of AWS's own".to_owned());
     }
-    let network = site.network.as_ref()?.as_ref().ok()?;
+    let network = told(&site.network)?;
     network.subnets.iter().find_map(|subnet| {
         let block = subnet.cidr.as_deref()?;
         let kept = KEPT.iter().any(|place| cidr::nth(block, *place) == Some(address));

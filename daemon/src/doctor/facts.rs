@@ -16,6 +16,11 @@ use crate::listen::shadow::Owner;
 /// What came of asking; none where nobody was asked, because something before it had failed.
 pub type Fact<T> = Option<Result<T, CloudError>>;
 
+/// The answer, where there is one.
+pub(super) fn told<T>(fact: &Fact<T>) -> Option<&T> {
+    fact.as_ref()?.as_ref().ok()
+}
+
 /// Everything that is known.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -176,9 +181,9 @@ impl SiteFacts {
 
     /// The VPC that bastions run in, where anybody told it.
     pub(super) fn vpc(&self) -> Option<&str> {
-        let network = self.network.as_ref().and_then(|fact| fact.as_ref().ok());
-        let place = self.place.as_ref().and_then(|fact| fact.as_ref().ok());
-        let groups = self.groups.as_ref().and_then(|fact| fact.as_ref().ok());
+        let network = told(&self.network);
+        let place = told(&self.place);
+        let groups = told(&self.groups);
         let told = network.map(|network| network.vpc.as_str()).filter(|vpc| !vpc.is_empty());
         told.or_else(|| place.and_then(|place| place.vpc.as_deref()))
             .or_else(|| groups.and_then(|groups| groups.first()).map(|group| group.vpc.as_str()))
@@ -186,7 +191,7 @@ impl SiteFacts {
 
     /// The subnets of tasks and their zones, in words.
     pub(super) fn zones(&self) -> Option<String> {
-        let place = self.place.as_ref()?.as_ref().ok()?;
+        let place = told(&self.place)?;
         let subnet = |subnet: &Subnet| match &subnet.zone {
             Some(zone) => format!("{} ({zone})", subnet.id),
             None => subnet.id.clone(),
@@ -205,13 +210,13 @@ impl SiteFacts {
 
     /// The account that we are in.
     pub(super) fn account(&self) -> Option<&str> {
-        Some(self.identity.as_ref()?.as_ref().ok()?.account.as_str())
+        Some(told(&self.identity)?.account.as_str())
     }
 
     /// Tasks of late that are or were bastions, the newest first: of a service all, else those that somebody's bastiond
     /// has started, or a person by hand. Others may be made of the same definition.
     pub(super) fn bastions(&self) -> impl Iterator<Item = &TaskFact> {
-        let tasks = self.tasks.as_ref().and_then(|fact| fact.as_ref().ok());
+        let tasks = told(&self.tasks);
         let of_service = matches!(self.site.runs, Runs::Service(_));
         tasks.into_iter().flatten().filter(move |task| {
             of_service

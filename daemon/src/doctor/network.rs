@@ -11,6 +11,7 @@
 use bastion_cloud::{EndpointFacts, GroupFacts, NetworkFacts, RuleFacts, SubnetFacts};
 
 use super::asked::{Asked, asked};
+use super::facts::told;
 use super::reach::{self, Answer};
 use super::{SiteFacts, Verdict};
 use crate::explain;
@@ -25,7 +26,7 @@ pub(super) fn way_out(site: &SiteFacts) -> Verdict {
         Asked::Nothing(verdict) => return verdict,
     };
     let whose = site.whose();
-    let groups = site.groups.as_ref().and_then(|fact| fact.as_ref().ok());
+    let groups = told(&site.groups);
     if let Some(group) = groups.and_then(|groups| shut_in(groups)) {
         return Verdict::fail(explain::doctor::no_way_out(whose, network, &NoWay::Egress(group)));
     }

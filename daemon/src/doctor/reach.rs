@@ -3,6 +3,7 @@
 use bastion_cloud::{GroupFacts, NetworkFacts, PeerFacts, RuleFacts};
 
 use super::asked::{Asked, asked};
+use super::facts::told;
 use super::{SiteFacts, TargetFacts, Verdict, cidr};
 use crate::explain;
 use crate::explain::doctor::Shut;
@@ -10,8 +11,8 @@ use crate::explain::doctor::Shut;
 /// A rule of the database's groups lets the bastion's in, and one of the bastion's lets it out.
 pub(super) fn reach(site: &SiteFacts, facts: &TargetFacts) -> Option<Verdict> {
     let target = &facts.target;
-    let found = facts.found.as_ref().and_then(|fact| fact.as_ref().ok());
-    let database = facts.database.as_ref().and_then(|fact| fact.as_ref().ok());
+    let found = told(&facts.found);
+    let database = told(&facts.database);
     let port = database
         .and_then(|database| database.port)
         .or_else(|| found.map(|found| found.remote.port))?;
@@ -38,7 +39,7 @@ pub(super) fn reach(site: &SiteFacts, facts: &TargetFacts) -> Option<Verdict> {
         Asked::Nothing(verdict) => return Some(verdict),
     };
     let rules = rules(groups, port);
-    let network = site.network.as_ref().and_then(|fact| fact.as_ref().ok());
+    let network = told(&site.network);
     let answer = lets_in(&rules, site.group_ids().unwrap_or_default(), network);
     let by_address = rules.iter().any(|rule| matches!(rule.peer, PeerFacts::Cidr(_)));
     // Between networks addresses may be translated.
@@ -68,7 +69,7 @@ pub(super) fn names_the_bastion(site: &SiteFacts, facts: &TargetFacts) -> bool {
     let (Some(Ok(groups)), Some(port)) = (&facts.groups, port) else { return false };
     let mut rules = rules(groups, port);
     rules.retain(|rule| !matches!(&rule.peer, PeerFacts::Cidr(block) if cidr::is_everybody(block)));
-    let network = site.network.as_ref().and_then(|fact| fact.as_ref().ok());
+    let network = told(&site.network);
     lets_in(&rules, site.group_ids().unwrap_or_default(), network) == Answer::Yes
 }
 

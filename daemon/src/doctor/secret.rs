@@ -4,6 +4,7 @@ use bastion_cloud::Kind;
 use jiff::Timestamp;
 
 use super::asked::{Asked, asked};
+use super::facts::told;
 use super::{TargetFacts, Verdict};
 use crate::config::Proof;
 use crate::explain;
@@ -60,7 +61,7 @@ pub(super) fn secret(facts: &TargetFacts, now: Timestamp) -> Option<Verdict> {
 
 /// A user that is proven by IAM needs a database that takes such tokens.
 fn token(facts: &TargetFacts) -> Option<Verdict> {
-    let database = facts.database.as_ref()?.as_ref().ok()?;
+    let database = told(&facts.database)?;
     Some(if database.iam {
         Verdict::ok(format!("{} takes IAM tokens", database.id))
     } else {

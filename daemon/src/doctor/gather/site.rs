@@ -12,7 +12,7 @@ use futures_util::join;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::super::facts::{Fact, SecretFound, SiteFacts, TargetFacts};
+use super::super::facts::{Fact, SecretFound, SiteFacts, TargetFacts, told};
 use super::super::network::session_endpoint;
 use super::super::wishes::{self, Known};
 use super::by_deadline;
@@ -162,7 +162,7 @@ async fn what_follows(facts: &mut SiteFacts, cloud: &dyn Cloud, examiner: &dyn E
 
 /// The ids of a database's security groups, where they are known.
 fn database_groups(target: &TargetFacts) -> Option<&Vec<String>> {
-    Some(&target.database.as_ref()?.as_ref().ok()?.security_groups)
+    Some(&told(&target.database)?.security_groups)
 }
 
 /// The subnets of tasks: the service's, or those that were found.
@@ -178,12 +178,12 @@ async fn permissions(
     facts: &SiteFacts,
     examiner: &dyn Examine,
 ) -> Fact<Vec<bastion_cloud::Permission>> {
-    let identity = facts.identity.as_ref()?.as_ref().ok()?;
+    let identity = told(&facts.identity)?;
     let known = known(facts, identity);
     let mut wishes = known.of_site();
     for target in &facts.targets {
-        let database = target.database.as_ref().and_then(|fact| fact.as_ref().ok());
-        let secret = target.secret.as_ref().and_then(|fact| fact.as_ref().ok());
+        let database = told(&target.database);
+        let secret = told(&target.secret);
         wishes.extend(known.of_target(&target.target, database, secret));
     }
     let mut seen = HashSet::new();
@@ -193,9 +193,9 @@ async fn permissions(
 }
 
 async fn role(facts: &SiteFacts, examiner: &dyn Examine) -> Fact<Vec<bastion_cloud::Permission>> {
-    let definition = facts.definition.as_ref()?.as_ref().ok()?;
+    let definition = told(&facts.definition)?;
     let role = definition.task_role.as_deref()?;
-    let known = known(facts, facts.identity.as_ref()?.as_ref().ok()?);
+    let known = known(facts, told(&facts.identity)?);
     let wishes = everywhere(&known, wishes::of_the_agent());
     Some(by_deadline(SIMULATE, examiner.simulate(role, &wishes)).await)
 }
@@ -204,8 +204,8 @@ fn known<'a>(facts: &'a SiteFacts, identity: &'a Identity) -> Known<'a> {
     Known {
         site: &facts.site,
         identity,
-        cluster: facts.cluster.as_ref().and_then(|fact| fact.as_ref().ok()),
-        definition: facts.definition.as_ref().and_then(|fact| fact.as_ref().ok()),
+        cluster: told(&facts.cluster),
+        definition: told(&facts.definition),
         service: facts.service.as_ref().and_then(|fact| fact.as_ref().ok()?.as_ref()),
         scales: facts.targets.iter().any(|target| target.target.rules.scale_from_zero),
     }
