@@ -47,10 +47,7 @@ impl Forward {
     }
 
     fn psql(&self, house: &House, sql: &str) -> Running {
-        let mut psql = house.libpq("psql", "prod-db");
-        psql.env("PGPORT", self.port.to_string());
-        psql.args(["--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql]);
-        Running::start(&mut psql)
+        house.psql_on(self.port, sql)
     }
 
     fn is_open(&self) -> bool {
@@ -188,9 +185,7 @@ async fn a_target_that_the_config_comes_to_name_so_takes_the_forwards_place() {
     assert!(reloaded.err.contains(&format!("added {name}")), "{reloaded}");
     assert_eq!(forward.end().await, 130);
     assert!(knows(&house, &name).await);
-    let mut psql = house.libpq("psql", "prod-db");
-    psql.env("PGPORT", port.to_string()).args(["--no-psqlrc", "-qAtc", "SELECT 2"]);
-    assert_eq!(Running::start(&mut psql).finish().await.ok(), "2");
+    assert_eq!(house.psql_on(port, "SELECT 2").finish().await.ok(), "2");
 }
 
 #[tokio::test(flavor = "multi_thread")]
