@@ -191,7 +191,7 @@ impl Forward {
 async fn close(desk: &Desk, target: &Target) -> bool {
     let _one_at_a_time = desk.reloading.lock().await;
     let was = desk.running.now();
-    let Some((_, cloud)) = was.beside(&was.config).find(|(it, _)| it.name == target.name) else {
+    let Some((_, cloud)) = was.beside().find(|(it, _)| it.name == target.name) else {
         return false;
     };
     let closed = Arc::new(Target { listen: Vec::new(), ..target.clone() });
@@ -226,7 +226,7 @@ async fn is_gone(desk: &Desk, name: &str) -> bool {
 
 /// Whether a target is a forward that has ended.
 fn is_fading(loaded: &Loaded, target: &Target) -> bool {
-    let beside = loaded.beside(&loaded.config).any(|(it, _)| it.name == target.name);
+    let beside = loaded.beside().any(|(it, _)| it.name == target.name);
     beside && target.listen.is_empty()
 }
 

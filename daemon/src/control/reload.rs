@@ -47,9 +47,8 @@ async fn take(desk: &Desk, was: &Loaded, config: Config) -> ReloadAnswer {
     let plan = Plan::new(&was.config, &config);
     let mut targets = desk.clouds.make(&config, &was.targets);
     // Forwards go on; one whose name the config has taken is a target of the config now.
-    let forwards = was
-        .beside(&was.config)
-        .filter(|(it, _)| config.targets.iter().all(|target| target.name != it.name));
+    let forwards =
+        was.beside().filter(|(it, _)| config.targets.iter().all(|target| target.name != it.name));
     targets.extend(forwards.cloned());
     let answer = told(desk, &plan, &config);
     let names: Vec<_> = targets.iter().map(|(target, _)| target.clone()).collect();

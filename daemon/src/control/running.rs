@@ -51,12 +51,10 @@ impl Loaded {
     pub fn find(&self, name: &str) -> Option<&Pair> {
         self.targets.iter().find(|(target, _)| target.name == name)
     }
-}
 
-impl Loaded {
-    /// The targets that this config does not name: forwards.
-    pub(super) fn beside(&self, config: &Config) -> impl Iterator<Item = &Pair> {
-        let named = |name: &str| config.targets.iter().any(|target| target.name == name);
+    /// The targets that the config does not name: forwards.
+    pub(super) fn beside(&self) -> impl Iterator<Item = &Pair> {
+        let named = |name: &str| self.config.targets.iter().any(|target| target.name == name);
         self.targets.iter().filter(move |(target, _)| !named(&target.name))
     }
 }
