@@ -119,19 +119,15 @@ async fn the_policy_opens_no_shell_and_no_session_of_anybody_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_daemon_and_without_a_login_there_is_a_policy_all_the_same() {
     let house = tasks().lay().await;
-    let ctl = |words: &[&str]| {
-        let mut ctl = house.program("bastionctl");
-        ctl.args(words).env("BASTION_CONFIG", house.path("config.toml")).envs(house.sim().env());
-        ctl
-    };
-    let mut known = Running::start(&mut ctl(&["policy", "--json"])).finish().await.json();
+    let mut known =
+        Running::start(&mut house.ctl_alone(&["policy", "--json"])).finish().await.json();
     assert_eq!(known["notes"], json!([]), "{known:#}");
     let roles = &statement(&mut known["document"], "PassTaskRoles")["Resource"];
     let role = "arn:aws:iam::123456789012:role/neuraKnot-prod-ssm-proxy-execution";
     assert_eq!(roles[0], role);
 
     // Nobody knows this key: what its login would tell, patterns stand for.
-    let mut stranger = ctl(&["policy", "--json"]);
+    let mut stranger = house.ctl_alone(&["policy", "--json"]);
     stranger.env("AWS_ACCESS_KEY_ID", "AKIANOBODY");
     let mut unknown = Running::start(&mut stranger).finish().await.json();
     let note = "the account could not be asked for, so * stands for its number: prod";
@@ -139,7 +135,8 @@ async fn without_a_daemon_and_without_a_login_there_is_a_policy_all_the_same() {
     let roles = &statement(&mut unknown["document"], "PassTaskRoles")["Resource"];
     assert_eq!(roles[0], "arn:aws:iam::*:role/*");
 
-    let misspelt = Running::start(&mut ctl(&["policy", "--site", "prd"])).finish().await;
+    let misspelt =
+        Running::start(&mut house.ctl_alone(&["policy", "--site", "prd"])).finish().await;
     assert_eq!(misspelt.code(), Some(6), "{misspelt}");
     assert!(misspelt.err.contains("did you mean \"prod\"?"), "{misspelt}");
 }

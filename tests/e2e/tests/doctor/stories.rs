@@ -69,9 +69,7 @@ async fn what_lacks_a_permission_is_neither_well_nor_wrong_and_skips_nothing() {
 async fn without_a_daemon_the_doctor_comes_all_the_same() {
     let house = Plan::new(configs::SCRIPT_WAY).lay().await;
     house.sim().world(|account| drop(account.clusters.remove("neuraKnot-prod-cluster")));
-    let mut asked = house.program("bastionctl");
-    asked.args(["doctor", "prod-db", "--json"]).envs(house.sim().env());
-    asked.env("BASTION_CONFIG", house.path("config.toml"));
+    let mut asked = house.ctl_alone(&["doctor", "prod-db", "--json"]);
     let asked = bastion_e2e::Running::start(&mut asked).finish().await;
     let report = report(&asked.out);
     assert_eq!(
@@ -84,10 +82,7 @@ async fn without_a_daemon_the_doctor_comes_all_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_daemon_a_faulty_config_is_what_is_wrong() {
     let house = Plan::new(&configs::SCRIPT_WAY.replace("cluster =", "clutser =")).lay().await;
-    let mut asked = house.program("bastionctl");
-    asked.args(["doctor"]).envs(house.sim().env());
-    asked.env("BASTION_CONFIG", house.path("config.toml"));
-    let asked = bastion_e2e::Running::start(&mut asked).finish().await;
+    let asked = bastion_e2e::Running::start(&mut house.ctl_alone(&["doctor"])).finish().await;
     assert_eq!(asked.code(), Some(11), "{asked}");
     assert!(asked.out.contains("FAIL  config") && asked.out.contains("clutser"), "{asked}");
 }
