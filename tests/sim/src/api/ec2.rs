@@ -28,18 +28,10 @@ pub(super) fn act(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
 fn describe_subnets(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
     let all: Vec<(String, Subnet)> =
         realm.world(|world| world.subnets.clone()).into_iter().collect();
-    let ids = ask.members("SubnetId");
-    for id in &ids {
-        if !all.iter().any(|(known, _)| known == id) {
-            return Err(AwsError::new(
-                "InvalidSubnetID.NotFound",
-                format!("The subnet ID '{id}' does not exist"),
-            ));
-        }
-    }
+    let kept = kept(ask, ("SubnetId", "InvalidSubnetID.NotFound", "subnet ID"), all)?;
     let filters = Filter::all(ask);
     let mut fitting = Vec::new();
-    for (id, subnet) in all.into_iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)) {
+    for (id, subnet) in kept {
         if fits(&filters, &subnet.tags, |name| {
             Some(match name {
                 "subnet-id" => id.clone(),
@@ -75,15 +67,7 @@ fn describe_subnets(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
 fn describe_security_groups(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
     let all: Vec<(String, SecurityGroup)> =
         realm.world(|world| world.security_groups.clone()).into_iter().collect();
-    let ids = ask.members("GroupId");
-    for id in &ids {
-        if !all.iter().any(|(known, _)| known == id) {
-            return Err(AwsError::new(
-                "InvalidGroup.NotFound",
-                format!("The security group '{id}' does not exist"),
-            ));
-        }
-    }
+    let kept = kept(ask, ("GroupId", "InvalidGroup.NotFound", "security group"), all)?;
     let names = ask.members("GroupName");
     if !names.is_empty() {
         let text = "GroupName may be used for groups of a default VPC only; this account has none.";
@@ -91,7 +75,7 @@ fn describe_security_groups(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError
     }
     let filters = Filter::all(ask);
     let mut fitting = Vec::new();
-    for (id, group) in all.into_iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)) {
+    for (id, group) in kept {
         if fits(&filters, &group.tags, |name| {
             Some(match name {
                 "group-id" => id.clone(),
@@ -129,18 +113,10 @@ fn describe_security_groups(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError
 
 fn describe_vpcs(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
     let all: Vec<(String, Vpc)> = realm.world(|world| world.vpcs.clone()).into_iter().collect();
-    let ids = ask.members("VpcId");
-    for id in &ids {
-        if !all.iter().any(|(known, _)| known == id) {
-            return Err(AwsError::new(
-                "InvalidVpcID.NotFound",
-                format!("The vpc ID '{id}' does not exist"),
-            ));
-        }
-    }
+    let kept = kept(ask, ("VpcId", "InvalidVpcID.NotFound", "vpc ID"), all)?;
     let filters = Filter::all(ask);
     let mut fitting = Vec::new();
-    for (id, vpc) in all.into_iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)) {
+    for (id, vpc) in kept {
         if fits(&filters, &vpc.tags, |name| {
             Some(match name {
                 "vpc-id" => id.clone(),
@@ -165,6 +141,19 @@ fn describe_vpcs(realm: &Realm, ask: &Ask) -> Result<Answer, AwsError> {
             .leaf("isDefault", false)
             .group("tagSet", tag_set(&vpc.tags))
     })
+}
+
+/// Those that are asked for by id, if any are, all of which must be there.
+fn kept<T>(
+    ask: &Ask,
+    (parameter, code, what): (&str, &str, &str),
+    all: Vec<(String, T)>,
+) -> Result<Vec<(String, T)>, AwsError> {
+    let ids = ask.members(parameter);
+    if let Some(id) = ids.iter().find(|id| !all.iter().any(|(known, _)| known == *id)) {
+        return Err(AwsError::new(code, format!("The {what} '{id}' does not exist")));
+    }
+    Ok(all.into_iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)).collect())
 }
 
 /// One page, unless the caller asked by id, when EC2 takes no `MaxResults`.

@@ -2,7 +2,7 @@
 
 use super::super::xml::Xml;
 use super::super::{Answer, Ask, AwsError};
-use super::{Filter, fits, fits_any, paged, tag_set};
+use super::{Filter, fits, fits_any, kept, paged, tag_set};
 use crate::clock::iso8601;
 use crate::realm::Realm;
 use crate::world::{NatGateway, RouteTable, VpcEndpoint, World};
@@ -198,19 +198,6 @@ pub(super) fn describe_vpc_attribute(realm: &Realm, ask: &Ask) -> Result<Answer,
     };
     let xml = Xml::new().leaf("vpcId", id).group(name, Xml::new().leaf("value", value));
     Ok(Answer::Xml(xml.finish()))
-}
-
-/// Those that are asked for by id, if any are, all of which must be there.
-fn kept<T>(
-    ask: &Ask,
-    (parameter, code, what): (&str, &str, &str),
-    all: Vec<(String, T)>,
-) -> Result<Vec<(String, T)>, AwsError> {
-    let ids = ask.members(parameter);
-    if let Some(id) = ids.iter().find(|id| !all.iter().any(|(known, _)| known == *id)) {
-        return Err(AwsError::new(code, format!("The {what} '{id}' does not exist")));
-    }
-    Ok(all.into_iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)).collect())
 }
 
 /// 2026-01-05T00:00:00Z
