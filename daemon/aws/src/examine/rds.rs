@@ -53,7 +53,7 @@ pub(super) async fn database_facts(
     }
 }
 
-/// The master secret that RDS manages for a database, or the secret that a proxy logs in with.
+/// The master secret that RDS manages for a database; none for a proxy, which logs in with secrets of somebody's own.
 pub(super) async fn managed_secret(
     clients: &Clients,
     database: &DatabaseRef,
