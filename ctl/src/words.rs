@@ -110,6 +110,13 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// A number that stands for text, against nobody: FNV-1a, which is the same in every version of this program.
+pub(crate) fn digest(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |digest, byte| {
+        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// How alike two names must be for one to be meant by the other; below it, jaro_winkler finds likeness in anything.
 const LIKE: f64 = 0.75;
 /// How many names are offered: as many as a glance takes in.

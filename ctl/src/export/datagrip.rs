@@ -3,6 +3,7 @@
 use bastion_api::Engine;
 
 use crate::card::Card;
+use crate::words::digest;
 
 /// The text.
 pub(super) fn write(cards: &[Card]) -> String {
@@ -55,8 +56,7 @@ fn source(card: &Card) -> Option<String> {
 
 /// The same target always has the same identity, so that importing again replaces it.
 fn identity(name: &str) -> String {
-    let high = digest(name, 0);
-    let low = digest(name, 1);
+    let [high, low] = [0, 1].map(|seed| digest(std::iter::once(seed).chain(name.bytes())));
     // The version of an identity of one's own making, and the variant (RFC 9562, section 5.8).
     let high = high & !0xf000 | 0x8000;
     let low = low & !(0b11 << 62) | 0b10 << 62;
@@ -68,14 +68,6 @@ fn identity(name: &str) -> String {
         low >> 48,
         low & 0xffff_ffff_ffff
     )
-}
-
-/// FNV-1a, which is the same in every version of this program.
-fn digest(text: &str, seed: u8) -> u64 {
-    let bytes = std::iter::once(seed).chain(text.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |digest, byte| {
-        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// Text as XML has it.

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::words::digest;
+
 /// A file as it should be.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Wanted {
@@ -84,7 +86,7 @@ impl Wanted {
 
 /// Text with a line that says that it is ours, put before the first line that `after` is true of no more.
 pub(super) fn marked(text: &str, wrap: impl Fn(&str) -> String, head: usize) -> String {
-    let line = wrap(&format!("{MARK}{:016x}", checksum(text)));
+    let line = wrap(&format!("{MARK}{:016x}", digest(text.bytes())));
     let mut lines: Vec<&str> = text.lines().collect();
     lines.insert(head.min(lines.len()), &line);
     lines.join("\n") + "\n"
@@ -97,14 +99,7 @@ fn is_ours(text: &str) -> bool {
     let said = said.and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let rest: String =
         text.lines().filter(|other| *other != line).flat_map(|line| [line, "\n"]).collect();
-    said == Some(checksum(&rest))
-}
-
-/// FNV-1a: it tells an altered file from one that is not, against nobody.
-fn checksum(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    said == Some(digest(rest.bytes()))
 }
 
 /// `dir/bastiond.service.new`
