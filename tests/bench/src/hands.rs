@@ -4,7 +4,6 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bastion_e2e::databases::postgres_programs;
 use bastion_e2e::{House, Plan, Running};
 use bastion_sim::Timings;
 use xtask::place::program;
@@ -87,9 +86,7 @@ async fn newcomer() -> Figure {
         let words = ["init", "--task-definition", DEFINITION, "--all", "--yes"];
         wall(&mut house.ctl_alone(&words));
         house.start().await;
-        let mut psql = house.ctl_alone(&["psql", TARGET, "--", "-Atc", "SELECT 6 * 7"]);
-        let programs = postgres_programs().bin.display().to_string();
-        psql.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap_or_default()));
+        let mut psql = house.ctl_with_psql(&["psql", TARGET, "--", "-Atc", "SELECT 6 * 7"]);
         let row = Running::start(&mut psql).finish_within(LONGEST).await;
         whole.push(begun.elapsed().as_secs_f64());
         assert_eq!(row.ok(), "42");

@@ -1,7 +1,7 @@
 //! Real clients, started as a person would start them, always with a deadline.
 
-use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -187,6 +187,13 @@ impl House {
         command
     }
 
+    /// [`House::ctl_alone`] with PostgreSQL's clients on PATH.
+    pub fn ctl_with_psql(&self, words: &[&str]) -> Command {
+        let mut command = self.ctl_alone(words);
+        command.env("PATH", path_after(&[&databases::postgres_programs().bin]));
+        command
+    }
+
     /// A program from PATH, in the house's environment.
     ///
     /// # Panics
@@ -197,6 +204,22 @@ impl House {
             &path.unwrap_or_else(|| panic!("{name} is on PATH (cargo xtask test installs it)")),
         )
     }
+}
+
+/// PATH, with these folders before all others.
+pub fn path_after(first: &[&Path]) -> OsString {
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    let first = first.iter().map(|dir| dir.to_path_buf());
+    std::env::join_paths(first.chain(std::env::split_paths(&usual))).unwrap()
+}
+
+/// The Python environment that holds the stand-ins and AWS's own tools.
+///
+/// # Panics
+/// When nobody says where it is.
+pub fn venv() -> PathBuf {
+    let venv = std::env::var_os("BASTION_TEST_VENV").map(PathBuf::from);
+    venv.expect("BASTION_TEST_VENV names no folder: run `cargo xtask test`, which makes one")
 }
 
 /// The Python with psycopg and the stand-ins.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::House;
+use crate::clients::path_after;
 use crate::databases::postgres_programs;
 
 /// A shell in a terminal; dropped, it is gone with all that it runs.
@@ -40,14 +41,11 @@ impl Terminal {
         fs::create_dir_all(album).expect("the album can be made");
         let ours = house.ctl_alone(&[]);
         let programs = Path::new(ours.get_program()).parent().expect("a program lies in a folder");
-        let psql = postgres_programs().bin.clone();
-        let usual = std::env::var("PATH").unwrap_or_default();
-        let path = format!("{}:{}:{usual}", programs.display(), psql.display());
         let mut command = Command::new(&terminal.tmux);
         command.env_clear().current_dir(house.path("home"));
         command.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command
-            .env("PATH", path)
+            .env("PATH", path_after(&[programs, &postgres_programs().bin]))
             .env("TERM", "xterm-256color")
             .env("PS1", "$ ")
             .env("LC_ALL", "C.UTF-8");

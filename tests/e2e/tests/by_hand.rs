@@ -5,10 +5,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use bastion_e2e::clients::{Finished, Running};
+use bastion_e2e::clients::{Finished, Running, path_after, venv};
 use bastion_e2e::{House, Plan, configs, databases};
 use bastion_sim::{Fault, What};
 use serde_json::Value;
@@ -120,15 +119,13 @@ async fn run(house: &House, script: &str, sql: &str, leads_to: u16) -> Finished 
     fs::write(house.path("by-hand.sh"), script).unwrap();
     fs::write(house.path("by-hand.sql"), format!("{sql};\n")).unwrap();
 
-    let mut places = vec![bin, venv().join("bin")];
-    places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
     let mut bash = house.tool("bash");
     bash.args(["-c", "bash by-hand.sh < by-hand.sql"])
         .envs(house.sim().env())
         .env("AWS_PAGER", "")
         .env("PLUGIN_RECORD", house.path("record"))
         .env("PLUGIN_LEADS_TO", leads_to.to_string())
-        .env("PATH", std::env::join_paths(places).unwrap());
+        .env("PATH", path_after(&[&bin, &venv().join("bin")]));
     Running::start(&mut bash).finish_within(SCRIPT).await
 }
 
@@ -136,11 +133,6 @@ async fn run(house: &House, script: &str, sql: &str, leads_to: u16) -> Finished 
 fn record(house: &House) -> Value {
     let text = fs::read_to_string(house.path("record")).unwrap();
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
-
-fn venv() -> PathBuf {
-    let venv = std::env::var_os("BASTION_TEST_VENV").map(PathBuf::from);
-    venv.expect("BASTION_TEST_VENV names no folder: run `cargo xtask test`, which makes one")
 }
 
 /// What the simulated AWS takes seconds for, on the worst of machines.

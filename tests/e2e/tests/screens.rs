@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use bastion_e2e::databases::postgres_programs;
 use bastion_e2e::{Finished, House, Plan, Running, configs};
 
 /// What a person types, in this order, each with a name of its own.
@@ -62,12 +61,8 @@ async fn every_command_without_a_daemon_shows_what_its_snapshot_shows() {
 }
 
 async fn run(house: &House, words: &[&str], columns: u32) -> Finished {
-    let mut command = house.ctl_alone(words);
-    let programs = postgres_programs().bin.display().to_string();
-    command
-        .env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap_or_default()))
-        .env("COLUMNS", columns.to_string());
-    Running::start(&mut command).finish().await
+    let mut command = house.ctl_with_psql(words);
+    Running::start(command.env("COLUMNS", columns.to_string())).finish().await
 }
 
 /// Holds a screen against its snapshot, with what is different each time masked.

@@ -1,7 +1,7 @@
 //! No secret is in the words of a program, in a log however much is logged, in a file of ours or in what is sent to whoever
 //! helps: whatever is done, and in whatever order.
 
-use bastion_e2e::databases::{POSTGRES, postgres_programs};
+use bastion_e2e::databases::POSTGRES;
 use bastion_e2e::{House, Plan, Running, configs, until};
 
 use std::time::Duration;
@@ -38,7 +38,7 @@ async fn an_evening_with_every_command_leaves_no_secret_anywhere() {
     let mut house =
         Plan::new(configs::SCRIPT_WAY).postgres().env("BASTION_LOG", "debug").build().await;
     for words in EVENING {
-        let said = Running::start(&mut command(&house, words)).finish().await;
+        let said = Running::start(&mut house.ctl_with_psql(words)).finish().await;
         assert!(said.status.success() || words[0] == "doctor", "{said}");
         let shown = said.out.contains(POSTGRES.password);
         let asked_for = ["password", "env"].contains(&words[0]);
@@ -54,7 +54,7 @@ async fn an_evening_with_every_command_leaves_no_secret_anywhere() {
 async fn a_client_that_runs_has_its_password_in_no_place_that_others_can_read() {
     let house = House::script_way().await;
     let words = ["psql", "prod-db", "--", "-Atc", "SELECT 'here', pg_sleep(20)"];
-    let psql = Running::start(&mut command(&house, &words));
+    let psql = Running::start(&mut house.ctl_with_psql(&words));
     until("a visit that goes through", Duration::from_secs(30), async || {
         let target = house.target("prod-db").await;
         target.visits.iter().any(|visit| !visit.waiting).then_some(())
@@ -62,12 +62,4 @@ async fn a_client_that_runs_has_its_password_in_no_place_that_others_can_read() 
     .await;
     assert_eq!(house.leaks(&[]), []);
     drop(psql);
-}
-
-/// bastionctl in the daemon's environment, with PostgreSQL's client on PATH, in the house's own directory.
-fn command(house: &House, words: &[&str]) -> std::process::Command {
-    let mut command = house.ctl_alone(words);
-    let programs = postgres_programs().bin.display().to_string();
-    command.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap_or_default()));
-    command
 }

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use bastion_e2e::clients::{path_after, venv};
 use serde_json::Value;
 use tempfile::TempDir;
 use xtask::place::program;
@@ -242,11 +242,9 @@ impl StandIn {
     /// A program as a person runs it who has an account at the stand-in.
     fn person(&self, program: &std::path::Path) -> Command {
         let mut command = bare(program, None);
-        let path = std::env::var_os("PATH").unwrap();
-        let places = [venv().join("bin")].into_iter().chain(std::env::split_paths(&path));
         command
             .current_dir(self.dir.path())
-            .env("PATH", std::env::join_paths(places).unwrap())
+            .env("PATH", path_after(&[&venv().join("bin")]))
             .env("HOME", self.dir.path())
             .env("XDG_RUNTIME_DIR", self.dir.path())
             .env("AWS_ENDPOINT_URL", &self.endpoint)
@@ -303,11 +301,6 @@ fn step<'a>(told: &'a Value, title: &str) -> &'a Value {
 fn said(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     format!("{}{}", text(&output.stdout), text(&output.stderr))
-}
-
-fn venv() -> PathBuf {
-    let venv = std::env::var_os("BASTION_TEST_VENV").map(PathBuf::from);
-    venv.expect("BASTION_TEST_VENV names no folder: run `cargo xtask test`, which makes one")
 }
 
 const REGION: &str = "ap-northeast-1";

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use bastion_api::State;
+use bastion_e2e::clients::path_after;
 use bastion_e2e::databases::{POSTGRES, mariadb_programs, postgres_programs};
 use bastion_e2e::{House, Plan, Running, configs, until};
 
@@ -20,12 +21,8 @@ fn ctl(house: &House, words: &[&str]) -> Command {
 }
 
 fn path() -> OsString {
-    let psql = postgres_programs().program("psql");
     let mariadb = mariadb_programs().client;
-    let ours = [psql, mariadb].map(|program| program.parent().unwrap().to_owned());
-    let usual = std::env::var_os("PATH").unwrap_or_default();
-    let usual: Vec<_> = std::env::split_paths(&usual).collect();
-    std::env::join_paths(ours.into_iter().chain(usual)).unwrap()
+    path_after(&[&postgres_programs().bin, mariadb.parent().unwrap()])
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,13 +8,14 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use bastion_aws::{Aws, Settings};
 use bastion_cloud::{Bastion, Cloud, CloudError, Kind, Remote, Seen, TaskSpec};
+use bastion_e2e::clients::venv;
 use bastion_e2e::{House, Plan, Running};
 use bastion_sim::Key;
 use bastion_sim::world::Cluster;
@@ -328,11 +329,6 @@ fn uuid() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("wish-{}", NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-fn venv() -> PathBuf {
-    let venv = std::env::var_os("BASTION_TEST_VENV").map(PathBuf::from);
-    venv.expect("BASTION_TEST_VENV names no folder: run `cargo xtask test`, which makes one")
 }
 
 const CONFIG: &str = r#"
