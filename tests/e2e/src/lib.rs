@@ -21,6 +21,7 @@ pub mod dice;
 pub mod house;
 pub mod knock;
 pub mod logins;
+pub mod ministack;
 pub mod plan;
 pub mod secrets;
 pub mod terminal;

@@ -5,14 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
 
 use bastion_e2e::clients::{path_after, venv};
+use bastion_e2e::ministack::{Ministack, REGION};
 use serde_json::Value;
-use tempfile::TempDir;
 use xtask::place::program;
 use xtask::postgres::bare;
 
@@ -99,45 +96,21 @@ fn a_sample_has_a_database_that_its_bastions_reach_and_nobody_else() {
     }
 }
 
-/// CloudFormation and all that a stack is made of, on a free loopback port; it ends with this.
+/// CloudFormation and all that a stack is made of, and a person who has an account there.
 struct StandIn {
-    child: Child,
-    dir: TempDir,
-    endpoint: String,
+    ministack: Ministack,
 }
 
 impl StandIn {
     fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut ministack = bare(&venv().join("bin/ministack"), None);
-        ministack
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", "0")
-            .env("MINISTACK_REGION", REGION)
-            .env("MINISTACK_ACCOUNT_ID", "123456789012")
-            .env("HOME", dir.path())
-            .env("TMPDIR", dir.path());
-        let mut child =
-            shell(&ministack, "exec \"$0\" 2>&1").stdout(Stdio::piped()).spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (told, heard) = mpsc::channel();
-        // Reads on until the end, lest the stand-in block on a full pipe.
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if let Some((_, url)) = line.split_once("Running on ") {
-                    drop(told.send(url.split_whitespace().next().unwrap_or_default().to_owned()));
-                }
-            }
-        });
-        let endpoint = heard.recv_timeout(PATIENCE).expect("the stand-in did not start");
-        Self { child, dir, endpoint }
+        Self { ministack: Ministack::start(&[]) }
     }
 
     /// Writes a template and deploys it as was said, but for resources that the stand-in does not know.
     fn deploy(&self, name: &str, options: &[&str], unknown: &[&str]) {
         let words = ["init", "--json", "--stack", "stack.yaml", "--name", name];
         let told: Value = serde_json::from_str(&self.ctl(&[&words[..], options].concat())).unwrap();
-        let file = self.dir.path().join("stack.yaml");
+        let file = self.ministack.dir().join("stack.yaml");
         let template = fs::read_to_string(&file).unwrap();
         fs::write(&file, without(&template, unknown)).unwrap();
         let commands = told["deploy"].as_array().unwrap().iter().filter_map(Value::as_str);
@@ -187,7 +160,7 @@ impl StandIn {
             list(of("Subnets")),
             list(of("SecurityGroups")),
         );
-        fs::write(self.dir.path().join("config.toml"), config).unwrap();
+        fs::write(self.ministack.dir().join("config.toml"), config).unwrap();
         let told: Value = serde_json::from_str(&self.ctl(&["by-hand", "db", "--json"])).unwrap();
         for step in told["steps"].as_array().unwrap() {
             assert!(step["unknown"].is_null(), "{step:#}");
@@ -243,11 +216,11 @@ impl StandIn {
     fn person(&self, program: &std::path::Path) -> Command {
         let mut command = bare(program, None);
         command
-            .current_dir(self.dir.path())
+            .current_dir(self.ministack.dir())
             .env("PATH", path_after(&[&venv().join("bin")]))
-            .env("HOME", self.dir.path())
-            .env("XDG_RUNTIME_DIR", self.dir.path())
-            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("HOME", self.ministack.dir())
+            .env("XDG_RUNTIME_DIR", self.ministack.dir())
+            .env("AWS_ENDPOINT_URL", self.ministack.endpoint())
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_DEFAULT_REGION", REGION)
@@ -255,21 +228,6 @@ impl StandIn {
             .stdin(Stdio::null());
         command
     }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// A program run by a shell, which joins what it says to what it prints.
-fn shell(program: &Command, script: &str) -> Command {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(script).arg(program.get_program()).env_clear().stdin(Stdio::null());
-    shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell
 }
 
 /// A template without these resources.
@@ -302,7 +260,3 @@ fn said(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
-
-const REGION: &str = "ap-northeast-1";
-/// The stand-in starts within a second; this is for the worst of machines.
-const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,16 +6,14 @@
 //! life are made one by one, by what the daemon makes them with.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::Stdio;
 use std::time::Duration;
 
 use bastion_aws::{Aws, Settings};
 use bastion_cloud::{Bastion, Cloud, CloudError, Kind, Remote, Seen, TaskSpec};
-use bastion_e2e::clients::venv;
+use bastion_e2e::ministack::{Ministack, REGION};
 use bastion_e2e::{House, Plan, Running};
 use bastion_sim::Key;
 use bastion_sim::world::Cluster;
@@ -69,7 +67,7 @@ fn sid(statement: &Value) -> String {
 
 /// A person at two stand-ins that pass for one AWS.
 struct There {
-    mini: Ministack,
+    owner: Owner,
     house: House,
     target: Target,
     person: Aws,
@@ -79,9 +77,9 @@ struct There {
 
 impl There {
     async fn build() -> Self {
-        let mini = Ministack::start();
+        let owner = Owner::start();
         let house = Plan::without_config().lay().await;
-        let made: Value = serde_json::from_str(&mini.account(&house, "setup", "")).unwrap();
+        let made: Value = serde_json::from_str(&owner.account(&house, "setup", "")).unwrap();
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         let key =
             Key { access_key_id: text("id"), secret_access_key: text("secret"), ..Key::default() };
@@ -97,7 +95,7 @@ impl There {
             ..Key::default()
         };
         house.sim().keys(|keys| keys.push(admin.clone()));
-        let (everywhere, sessions) = (&mini.endpoint, house.sim().endpoint());
+        let (everywhere, sessions) = (owner.ministack.endpoint(), house.sim().endpoint());
         let profiles = format!(
             "{}services = mixed\nendpoint_url = {everywhere}\n[services mixed]\nssm =\n  endpoint_url = {sessions}\n\
              {}endpoint_url = {sessions}\n",
@@ -119,14 +117,14 @@ impl There {
         let subnets = vec!["subnet-0a11ce0000000001a".to_owned()];
         let task = admin.run_task(&TaskSpec { subnets, ..spec() }).await.unwrap();
         let bastion = admin.agent_ready(&task, &|_| {}, PATIENCE).await.unwrap();
-        Self { mini, house, target, person, bastion }
+        Self { owner, house, target, person, bastion }
     }
 
     /// The policy for the account, as its owner has it printed.
     async fn policy(&self) -> Value {
         let mut ctl = self.house.program("bastionctl");
         ctl.arg("policy")
-            .envs(self.mini.root())
+            .envs(self.owner.root())
             .env("BASTION_CONFIG", self.house.path("config.toml"));
         Running::start(&mut ctl).finish().await.json()
     }
@@ -134,7 +132,7 @@ impl There {
     /// From here on the person may do this and nothing else, at both stand-ins.
     fn may(&self, document: &Value) {
         allow(&self.house, document);
-        self.mini.account(&self.house, "allow", &as_ministack_judges(document).to_string());
+        self.owner.account(&self.house, "allow", &as_ministack_judges(document).to_string());
     }
 
     /// Start, visit, adopt, stop: every call of it, as far as it comes. Gives what was not permitted.
@@ -231,44 +229,14 @@ fn as_ministack_judges(document: &Value) -> Value {
     document
 }
 
-/// ministack on a free loopback port, with IAM, which ends with this.
-struct Ministack {
-    child: Child,
-    endpoint: String,
-    _home: tempfile::TempDir,
+/// Whoever owns the account at a ministack with IAM.
+struct Owner {
+    ministack: Ministack,
 }
 
-impl Ministack {
+impl Owner {
     fn start() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut child = Command::new("sh")
-            .args(["-c", "exec \"$0\" 2>&1"])
-            .arg(venv().join("bin/ministack"))
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", port.to_string())
-            .env("MINISTACK_REGION", REGION)
-            .env("MINISTACK_ACCOUNT_ID", "123456789012")
-            .env("AUTH", "true")
-            .envs(ROOT)
-            .env("HOME", home.path())
-            .env("TMPDIR", home.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (told, heard) = mpsc::channel();
-        // Reads on until the end, lest the stand-in block on a full pipe.
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if let Some((_, url)) = line.split_once("Running on ") {
-                    drop(told.send(url.split_whitespace().next().unwrap_or_default().to_owned()));
-                }
-            }
-        });
-        let endpoint = heard.recv_timeout(START).expect("the stand-in did not start");
-        Self { child, endpoint, _home: home }
+        Self { ministack: Ministack::start(&[&[("AUTH", "true")], &ROOT[..]].concat()) }
     }
 
     /// What its owner's programs find it by.
@@ -276,7 +244,7 @@ impl Ministack {
         let mut env: Vec<(String, String)> =
             ROOT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         env.extend([
-            ("AWS_ENDPOINT_URL".to_owned(), self.endpoint.clone()),
+            ("AWS_ENDPOINT_URL".to_owned(), self.ministack.endpoint().to_owned()),
             ("AWS_REGION".to_owned(), REGION.to_owned()),
             ("AWS_DEFAULT_REGION".to_owned(), REGION.to_owned()),
             ("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned()),
@@ -293,13 +261,6 @@ impl Ministack {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{deed}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Ministack {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 
@@ -347,12 +308,9 @@ user = "postgres"
 password = { secret = "prod/db" }
 "#;
 
-const REGION: &str = "ap-northeast-1";
 const CLUSTER: &str = "arn:aws:ecs:ap-northeast-1:123456789012:cluster/main";
 /// ministack takes the root's key by any secret.
 const ROOT: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "rootkey"), ("AWS_SECRET_ACCESS_KEY", "rootsecret")];
-/// It is up within a second; this is for the worst of machines.
-const START: Duration = Duration::from_secs(60);
 /// An agent of the simulator connects within a second.
 const PATIENCE: Duration = Duration::from_secs(30);
