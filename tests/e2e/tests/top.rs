@@ -55,10 +55,7 @@ async fn a_target_is_opened_watched_and_closed_from_there_and_the_screen_is_give
 
     terminal.key("q");
     terminal.until("what was there before", SOON).await;
-    terminal.enter("echo the shell $((40 + 2)) echoes");
-    let shown = terminal.until("the shell 42 echoes", SOON).await;
-    assert!(shown.contains("echo the shell $((40 + 2)) echoes"), "what is typed is seen: {shown}");
-    assert!(!shown.contains("TARGET"), "{shown}");
+    is_the_shells(&terminal).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,10 +108,7 @@ async fn ctrl_z_leaves_the_terminal_to_the_shell_and_fg_goes_on() {
 
     terminal.key("C-z");
     terminal.until("bastionctl top", SOON).await;
-    terminal.enter("echo the shell $((40 + 2)) echoes");
-    let shown = terminal.until("the shell 42 echoes", SOON).await;
-    assert!(shown.contains("echo the shell $((40 + 2)) echoes"), "what is typed is seen: {shown}");
-    assert!(!shown.contains("TARGET"), "{shown}");
+    is_the_shells(&terminal).await;
     terminal.keep("shell");
 
     terminal.enter("fg");
@@ -126,6 +120,14 @@ async fn ctrl_z_leaves_the_terminal_to_the_shell_and_fg_goes_on() {
     terminal.until("the shell 42 echoes", SOON).await;
     terminal.enter("echo ended with $?");
     terminal.until("ended with 0", SOON).await;
+}
+
+/// The terminal is the shell's again: it does what is typed, shows it, and nothing of the dashboard.
+async fn is_the_shells(terminal: &Terminal) {
+    terminal.enter("echo the shell $((40 + 2)) echoes");
+    let shown = terminal.until("the shell 42 echoes", SOON).await;
+    assert!(shown.contains("echo the shell $((40 + 2)) echoes"), "what is typed is seen: {shown}");
+    assert!(!shown.contains("TARGET"), "{shown}");
 }
 
 /// How long something may take that asks nobody far away; the machine may be busy.
